@@ -1,0 +1,125 @@
+/**
+ * The shape of walla.node, the native core that needs no MPI. native/binding/ implements it; all
+ * arguments are already checked by the TypeScript callers. Functions throw an Error whose `code`
+ * is an errno name ('ENOSPC', 'EACCES', ...) or 'ERR_WALLA_ARCHIVE_DAMAGED', and whose `message`
+ * says which call failed on what.
+ */
+
+export interface WallaAddon {
+  /**
+   * Maps an image (a whole archive) read-only and checks its index header.
+   * @param fd open descriptor of the image; may be closed afterwards
+   * @param roots absolute directories that all stand for the archive's root; the first one is used
+   *   to make absolute paths
+   */
+  openImage(fd: number, roots: string[]): NativeImage;
+
+  /**
+   * Opens a directory without following a link in its last component.
+   * Refuses (EPERM) one that is not owned by the effective user or that group or others can access.
+   * @param create make it with mode 0700 if it does not exist (whatever the umask)
+   */
+  openPrivateDirectory(path: string, create: boolean): number;
+  /** The same for `name` inside the open directory. */
+  openPrivateDirectoryAt(directoryFd: number, name: string, create: boolean): number;
+  /**
+   * Opens a regular file owned by this user, mode 0600, never following a link, close-on-exec.
+   * @param how 'create': O_RDWR|O_CREAT|O_EXCL; 'write': O_RDWR, existing; 'read': O_RDONLY;
+   *   'open': O_RDWR|O_CREAT without O_EXCL
+   * @returns -1 if it does not exist ('write', 'read'), else a descriptor
+   */
+  openPrivateFileAt(directoryFd: number, name: string, how: 'create' | 'write' | 'read' | 'open'): number;
+  /** Renames inside one open directory, replacing what is there. */
+  renameAt(directoryFd: number, from: string, to: string): void;
+  /** Removes `name` (a file or a whole tree) below the open directory; follows no link; absent is fine. */
+  removeTreeAt(directoryFd: number, name: string): void;
+  /** Names in an open directory, unsorted, without . and .. */
+  listDirectory(directoryFd: number): string[];
+  /** Takes a flock. Returns false only when `wait` is false and another holder is in the way. */
+  lock(fd: number, mode: 'shared' | 'exclusive' | 'unlock', wait: boolean): boolean;
+  /** True while the open file still stands under this name (same device and inode). */
+  isSameFile(fd: number, directoryFd: number, name: string): boolean;
+  /** Sizes the file and reserves its blocks (posix_fallocate), so that a full tmpfs is an ENOSPC here and not a SIGBUS later. */
+  reserve(fd: number, bytes: number): void;
+  /** Free and total bytes, and whether programs may be mapped from it (not mounted noexec). */
+  fileSystem(fd: number): { freeBytes: number; totalBytes: number; typeMagic: number; executable: boolean };
+
+  /**
+   * Copies the whole of one file into another through its mapping, hashing on a second thread as bytes arrive.
+   * @returns hex SHA-256 of bytes [hashFrom, bytes)
+   */
+  copyFile(sourceFd: number, targetFd: number, bytes: number, hashFrom: number): string;
+  /** Hex SHA-256 of bytes [from, to) of a file, read through its mapping. */
+  sha256File(fd: number, from: number, to: number): string;
+
+  /**
+   * Extracts every ELF file of the image below an open private directory, keeping relative paths;
+   * directories 0700, files 0700. Written aside and renamed, so a file is whole or absent.
+   * @returns number of files and bytes written
+   */
+  extractElf(image: NativeImage, directoryFd: number): { files: number; bytes: number };
+  /** Writes one file entry below the open private directory (as extractElf does), unless it is there. */
+  materialize(image: NativeImage, entry: number, directoryFd: number): void;
+
+  /**
+   * Compares the image's entries with the source tree, by lstat from `threads` threads.
+   * Files and links: type, size, mtime (links: target text). Directories: mtime; where it differs,
+   * the listing is read again and compared by name and type (in directories that are not frozen
+   * only names that can change a resolution count: `node_modules`, package.json, and
+   * names ending in .js .cjs .mjs .json .node .wasm .ts .cts .mts, and directories).
+   * @param limit stop collecting after so many differences
+   * @returns what differs, as `{path, reason}` with reason 'changed' | 'added' | 'removed', and how many entries were compared
+   */
+  checkFresh(image: NativeImage, root: string, threads: number, limit: number): {
+    compared: number;
+    differences: { path: string; reason: 'changed' | 'added' | 'removed' }[];
+  };
+}
+
+/**
+ * A mapped image. Lookups take no locks and, on a miss, allocate nothing. The mapping lives as long
+ * as the process: strings returned by `text` may point into it.
+ */
+export interface NativeImage {
+  readonly imageBytes: number;
+  readonly entryCount: number;
+  readonly resolutionCount: number;
+
+  /**
+   * Finds an absolute, normalized path under one of the roots, walking through packed links in
+   * every component but (unless `follow`) the last.
+   * @returns entry number; -1 unknown (ask the real file system); -2 does not exist (its parent is
+   *   frozen and complete); -3 a parent is a file (ENOTDIR)
+   */
+  find(path: string, follow: boolean): number;
+  /**
+   * Looks a resolution up.
+   * @param kind 1 import, 2 require
+   * @param parentPath absolute path of the importing file
+   * @returns entry number for a plain file; -1 for a miss; otherwise -(slot + 2), to be passed
+   *   to `resolution` as `slot`
+   */
+  resolve(kind: number, parentPath: string, specifier: string): number;
+  /** A resolution that is not just a file: `[outcome, text, entry]` of docs/format.md; entry is -1 where it is none. */
+  resolution(slot: number): [outcome: number, text: string, entry: number];
+
+  /** Absolute path under the first root. */
+  path(entry: number): string;
+  /** Number in FORMATS of index-layout.ts. */
+  format(entry: number): number;
+  flags(entry: number): number;
+  /** Absolute path of the nearest package.json, or '' if none. */
+  scope(entry: number): string;
+  /** File content as a string: an external string over the mapping where it is ASCII, else decoded UTF-8 (invalid bytes become U+FFFD, a byte-order mark is kept). */
+  text(entry: number): string;
+  /** File content, a fresh copy. */
+  bytes(entry: number): Buffer;
+  /** Fills [mode, size, seconds, nanoseconds] of the modification time. */
+  stat(entry: number, out: Float64Array): void;
+  /** Target text of a link. */
+  linkText(entry: number): string;
+  /** Entry of a link's final target, or -1. */
+  linkTarget(entry: number): number;
+  /** Names and d_types of a directory, in order; undefined if its listing is not complete. */
+  listing(entry: number): { names: string[]; types: Uint8Array } | undefined;
+}
