@@ -28,7 +28,15 @@ export interface WallaAddon {
    *   'open': O_RDWR|O_CREAT without O_EXCL
    * @returns -1 if it does not exist ('write', 'read'), else a descriptor
    */
-  openPrivateFileAt(directoryFd: number, name: string, how: 'create' | 'write' | 'read' | 'open'): number;
+  openPrivateFileAt(
+    directoryFd: number,
+    name: string,
+    how: 'create' | 'write' | 'read' | 'open',
+  ): number;
+  /**
+   * Closes a descriptor opened here. In a worker `fs.closeSync` warns of descriptors that `fs` did not open.
+   */
+  close(fd: number): void;
   /** Renames inside one open directory, replacing what is there. */
   renameAt(directoryFd: number, from: string, to: string): void;
   /** Removes `name` (a file or a whole tree) below the open directory; follows no link; absent is fine. */
@@ -42,35 +50,57 @@ export interface WallaAddon {
   /** Sizes the file and reserves its blocks (posix_fallocate), so that a full tmpfs is an ENOSPC here and not a SIGBUS later. */
   reserve(fd: number, bytes: number): void;
   /** Free and total bytes, and whether programs may be mapped from it (not mounted noexec). */
-  fileSystem(fd: number): { freeBytes: number; totalBytes: number; typeMagic: number; executable: boolean };
+  fileSystem(fd: number): {
+    freeBytes: number;
+    totalBytes: number;
+    typeMagic: number;
+    executable: boolean;
+  };
 
   /**
    * Copies the whole of one file into another through its mapping, hashing on a second thread as bytes arrive.
    * @returns hex SHA-256 of bytes [hashFrom, bytes)
    */
   copyFile(sourceFd: number, targetFd: number, bytes: number, hashFrom: number): string;
+  /** Hex SHA-256 of bytes in memory. */
+  sha256: (bytes: Uint8Array) => string;
   /** Hex SHA-256 of bytes [from, to) of a file, read through its mapping. */
   sha256File(fd: number, from: number, to: number): string;
 
   /**
    * Extracts every ELF file of the image below an open private directory, keeping relative paths;
-   * directories 0700, files 0700. Written aside and renamed, so a file is whole or absent.
-   * @returns number of files and bytes written
+   * directories 0700, files 0700. Written aside and renamed, so a file is whole or absent. Packed
+   * links that lead to such a file, or to a directory that holds one, are made too (run paths go
+   * through them in a pnpm tree). What is there already, with the right size, is left alone.
+   * @returns number of files and bytes written by this call
    */
   extractElf(image: NativeImage, directoryFd: number): { files: number; bytes: number };
   /** Writes one file entry below the open private directory (as extractElf does), unless it is there. */
   materialize(image: NativeImage, entry: number, directoryFd: number): void;
 
   /**
+   * Removes an image's directory when this process ends, if no other process holds its lock by then.
+   * Runs after all JavaScript, on every way out but a signal.
+   * @param path absolute path of the image's directory
+   * @param lockFd this process's descriptor of the `lock` file in it; must stay open
+   */
+  removeAtExit(path: string, lockFd: number): void;
+
+  /**
    * Compares the image's entries with the source tree, by lstat from `threads` threads.
-   * Files and links: type, size, mtime (links: target text). Directories: mtime; where it differs,
+   * Files: type, size, mtime. Links: type, target text. Directories: mtime; where it differs,
    * the listing is read again and compared by name and type (in directories that are not frozen
    * only names that can change a resolution count: `node_modules`, package.json, and
-   * names ending in .js .cjs .mjs .json .node .wasm .ts .cts .mts, and directories).
-   * @param limit stop collecting after so many differences
-   * @returns what differs, as `{path, reason}` with reason 'changed' | 'added' | 'removed', and how many entries were compared
+   * names ending in .js .cjs .mjs .json .node .wasm .ts .cts .mts, and directories; `.walla` never does).
+   * @param limit stop after so many differences
+   * @returns what differs, sorted by path relative to the root ('' is the root, or a damaged entry), as `{path, reason}` with reason 'changed' | 'added' | 'removed', and how many entries were compared
    */
-  checkFresh(image: NativeImage, root: string, threads: number, limit: number): {
+  checkFresh(
+    image: NativeImage,
+    root: string,
+    threads: number,
+    limit: number,
+  ): {
     compared: number;
     differences: { path: string; reason: 'changed' | 'added' | 'removed' }[];
   };

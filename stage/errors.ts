@@ -8,19 +8,25 @@ const HINTS = {
   ERR_WALLA_UNREADABLE: 'make the file readable, or leave it out with --exclude',
   ERR_WALLA_USAGE: 'walla --help lists commands and options',
   ERR_WALLA_PACK: 'run `walla pack ENTRY` by hand to see the whole message',
-  ERR_WALLA_ARCHIVE_MISSING: 'pack the program first (walla pack ENTRY -o FILE), or unset WALLA_ARCHIVE to pack on the fly',
-  ERR_WALLA_ARCHIVE_DAMAGED: 'the file was cut off or changed: pack again with `walla pack ENTRY -o FILE`',
-  ERR_WALLA_ARCHIVE_FORMAT: 'pack again with the walla in use, or install the version that wrote the archive',
+  ERR_WALLA_ARCHIVE_MISSING:
+    'pack the program first (walla pack ENTRY -o FILE), or unset WALLA_ARCHIVE to pack on the fly',
+  ERR_WALLA_ARCHIVE_DAMAGED:
+    'the file was cut off or changed: pack again with `walla pack ENTRY -o FILE`',
+  ERR_WALLA_ARCHIVE_FORMAT:
+    'pack again with the walla in use, or install the version that wrote the archive',
   ERR_WALLA_PLATFORM: 'pack on the machine type the job runs on',
   ERR_WALLA_STALE: 'pack again with `walla pack ENTRY -o FILE`, or accept it with WALLA_STALE=use',
   ERR_WALLA_NOT_PACKED: 'pack this entry too: walla pack ENTRY... -o FILE',
-  ERR_WALLA_NO_SPACE: 'set WALLA_DIR to a larger node-local directory, or leave files out with --exclude',
+  ERR_WALLA_NO_SPACE:
+    'set WALLA_DIR to a larger node-local directory, or leave files out with --exclude',
   ERR_WALLA_STAGING_DIRECTORY: 'set WALLA_DIR to a node-local directory that only you can write',
   ERR_WALLA_NATIVE: 'build the native core with `npm run build`, or run on linux x64 with glibc',
   ERR_WALLA_MPI: 'set WALLA_MPI=off to stage without MPI',
-  ERR_WALLA_MPI_MISMATCH: 'start the job with the launcher of the MPI that walla uses, or choose it with WALLA_MPI=openmpi or WALLA_MPI=mpich',
+  ERR_WALLA_MPI_MISMATCH:
+    'start the job with the launcher of the MPI that walla uses, or choose it with WALLA_MPI=openmpi or WALLA_MPI=mpich',
   ERR_WALLA_DIVERGED: 'start every rank with the same WALLA_ARCHIVE and the same archive options',
-  ERR_WALLA_TRANSFER: 'check the network and the file system of the archive, then start the job again',
+  ERR_WALLA_TRANSFER:
+    'check the network and the file system of the archive, then start the job again',
   ERR_WALLA_OPTION: 'see the list of variables in the README',
   ERR_WALLA_INTERNAL: 'this is a fault in walla: please report it with the message above',
 } as const;

@@ -1,0 +1,86 @@
+/** A communicator of one rank that needs no MPI, with the same results as MPI gives one rank. */
+
+import { fstatSync, readSync, writeSync } from 'node:fs';
+
+import type { FileBroadcast, NativeCommunicator } from './mpi-addon.ts';
+
+/** As the addon throws it. */
+function transferError(call: string, errno: number, at: number, bytes: number, why: string): Error {
+  const [syscall = ''] = call.split(' ');
+  const message = `${call} failed on rank 0 at byte ${at} of ${bytes}: ${why}`;
+  return Object.assign(new Error(message), { code: 'ERR_WALLA_TRANSFER', errno, syscall, rank: 0 });
+}
+
+export class SelfCommunicator implements NativeCommunicator {
+  readonly rank = 0;
+  readonly size = 1;
+
+  barrier(): void {
+    // Nobody else to wait for.
+  }
+
+  bcast(): void {
+    // The one rank has the bytes already.
+  }
+
+  allreduce(): void {
+    // Over one rank the sum, the least and the greatest are the value itself.
+  }
+
+  gather(bytes: Uint8Array): Buffer[] {
+    return [Buffer.from(bytes)];
+  }
+
+  allgather(bytes: Uint8Array): Buffer[] {
+    return [Buffer.from(bytes)];
+  }
+
+  split(color: number | undefined): SelfCommunicator | undefined {
+    return color === undefined ? undefined : new SelfCommunicator();
+  }
+
+  splitByNode(): SelfCommunicator {
+    return new SelfCommunicator();
+  }
+
+  broadcastFile({ sourceFd, targetFd, bytes, hashFrom, chunkBytes }: FileBroadcast): string {
+    const hash = process.getBuiltinModule('node:crypto').createHash('sha256');
+    const buffer = Buffer.allocUnsafe(Math.min(chunkBytes, Math.max(bytes, 1)));
+    let at = 0;
+    const attempt = <T>(call: string, work: () => T): T => {
+      try {
+        return work();
+      } catch (error) {
+        const { errno, message } = error as NodeJS.ErrnoException;
+        throw transferError(call, errno ?? 0, at, bytes, message);
+      }
+    };
+    const checkSize = (what: string, fd: number): void => {
+      const { size } = attempt(`fstat of ${what}`, () => fstatSync(fd));
+      if (size < bytes)
+        throw transferError(`fstat of ${what}`, 0, size, bytes, 'the file ends there');
+    };
+
+    checkSize('the source', sourceFd);
+    if (targetFd >= 0) checkSize('the target', targetFd);
+    while (at < bytes) {
+      const want = Math.min(buffer.length, bytes - at);
+      const got = attempt('pread of the source', () => readSync(sourceFd, buffer, 0, want, at));
+      if (got === 0)
+        throw transferError('pread of the source', 0, at, bytes, 'the file ends there');
+      for (let put = 0; targetFd >= 0 && put < got;) {
+        const from = put;
+        put += attempt('pwrite of the target', () =>
+          writeSync(targetFd, buffer, from, got - from, at + from),
+        );
+      }
+      hash.update(buffer.subarray(Math.min(got, Math.max(0, hashFrom - at)), got));
+      at += got;
+    }
+    return hash.digest('hex');
+  }
+
+  free(): void {
+    // Holds nothing.
+  }
+}

@@ -1,0 +1,18 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+namespace walla {
+
+/// Copies the first `bytes` of one file into another through a mapping of the target, which must
+/// already have that size, and hashes on a second thread as the bytes arrive.
+/// @returns hex SHA-256 of bytes [hashFrom, bytes)
+/// @throws PosixError; ArchiveDamaged when the source ends early
+std::string copyFile(int sourceFd, int targetFd, uint64_t bytes, uint64_t hashFrom);
+
+/// Hex SHA-256 of bytes [from, to) of a file, read through a mapping.
+/// @throws PosixError; ArchiveDamaged when the file is shorter than `to`
+std::string sha256File(int fd, uint64_t from, uint64_t to);
+
+}  // namespace walla

@@ -1,0 +1,247 @@
+#include "freshness.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <atomic>
+#include <cerrno>
+#include <exception>
+#include <mutex>
+#include <string_view>
+#include <system_error>
+#include <thread>
+#include <unordered_map>
+#include <unordered_set>
+#include <utility>
+
+#include "directory_stream.h"
+#include "entry_path.h"
+#include "posix_error.h"
+#include "unique_fd.h"
+
+namespace walla {
+
+namespace {
+
+using Reason = Difference::Reason;
+
+constexpr uint32_t kBlockEntries = 64;
+constexpr unsigned kMostThreads = 64;
+
+bool endsWith(std::string_view name, std::string_view end) {
+  return name.size() > end.size() && name.substr(name.size() - end.size()) == end;
+}
+
+/// Endings of files that a specifier can name.
+constexpr std::array<std::string_view, 9> kEndings = {".js",   ".cjs", ".mjs", ".json", ".node",
+                                                      ".wasm", ".ts",  ".cts", ".mts"};
+
+/// A name without the ending that CommonJS or a person may leave out.
+std::string_view stemOf(std::string_view name) {
+  for (const std::string_view end : kEndings) {
+    if (endsWith(name, end)) return name.substr(0, name.size() - end.size());
+  }
+  return name;
+}
+
+bool isCode(std::string_view name) { return stemOf(name) != name && !endsWith(name, ".json"); }
+
+bool isNodeModules(std::string_view path) {
+  return path == "node_modules" || endsWith(path, "/node_modules");
+}
+
+/// Last names of the specifiers that resolved to nothing: what has such a name can make one
+/// resolve.
+std::unordered_set<std::string_view> namesMissed(const Index& index) {
+  std::unordered_set<std::string_view> names;
+  for (uint64_t slot = 0; slot < index.resolutionSlots(); ++slot) {
+    Resolution resolution;
+    if (!index.resolution(slot, &resolution) || resolution.outcome != layout::kOutcomeAbsent)
+      continue;
+    const std::string_view specifier = resolution.specifier;
+    names.insert(stemOf(specifier.substr(specifier.rfind('/') + 1)));
+  }
+  return names;
+}
+
+class Comparison {
+ public:
+  Comparison(const MappedImage& image, int rootFd, uint64_t limit)
+      : index_(image.index()), missed_(namesMissed(index_)), rootFd_(rootFd), limit_(limit) {}
+
+  void run(unsigned threads) {
+    std::vector<std::thread> others;
+    threads = std::min(threads, kMostThreads);
+    others.reserve(threads);
+    try {
+      for (unsigned i = 1; i < threads; ++i) {
+        others.emplace_back([this] { work(); });
+      }
+    } catch (const std::system_error&) {
+      // A process limit: fewer threads do the same.
+    }
+    work();
+    for (std::thread& other : others) other.join();
+    if (failure_) std::rethrow_exception(failure_);
+  }
+
+  Freshness result() {
+    std::sort(differences_.begin(), differences_.end(),
+              [](const Difference& a, const Difference& b) { return a.path < b.path; });
+    if (differences_.size() > limit_) differences_.resize(limit_);
+    return {compared_, std::move(differences_)};
+  }
+
+ private:
+  void work() noexcept {
+    try {
+      while (!enough_) {
+        const uint64_t first = next_.fetch_add(kBlockEntries);
+        if (first >= index_.entryCount()) return;
+        const uint64_t end = std::min<uint64_t>(first + kBlockEntries, index_.entryCount());
+        for (uint64_t i = first; i < end && !enough_; ++i) compare(static_cast<uint32_t>(i));
+      }
+    } catch (...) {
+      const std::lock_guard<std::mutex> lock(mutex_);
+      failure_ = std::current_exception();
+      enough_ = true;
+    }
+  }
+
+  void compare(uint32_t number) {
+    ++compared_;
+    Entry entry;
+    // A damaged record describes no file: pack again.
+    if (!index_.entry(number, &entry)) return report("", Reason::changed);
+    // The root itself has the empty path.
+    if (!entry.path.empty() && !isSafeEntryPath(entry.path)) {
+      return report(entry.path, Reason::changed);
+    }
+    const std::string path = entry.path.empty() ? "." : std::string(entry.path);
+    struct stat status;
+    if (fstatat(rootFd_, path.c_str(), &status, AT_SYMLINK_NOFOLLOW) != 0) {
+      const bool gone = errno == ENOENT || errno == ENOTDIR;
+      return report(entry.path, gone ? Reason::removed : Reason::changed);
+    }
+    if ((status.st_mode & S_IFMT) != (entry.mode & S_IFMT) || !isSame(entry, path, status)) {
+      report(entry.path, Reason::changed);
+    }
+  }
+
+  /// Compares what has the same type; reports listings itself.
+  bool isSame(const Entry& entry, const std::string& path, const struct stat& status) {
+    if (entry.isLink()) return isSameLink(entry, path);
+    const int64_t mtimeNs = int64_t{status.st_mtim.tv_sec} * 1'000'000'000 + status.st_mtim.tv_nsec;
+    if (entry.isFile()) {
+      return static_cast<uint64_t>(status.st_size) == entry.size && mtimeNs == entry.mtimeNs;
+    }
+    if (mtimeNs != entry.mtimeNs && entry.has(layout::kFlagComplete)) {
+      compareListing(entry, path);
+    }
+    return true;
+  }
+
+  bool isSameLink(const Entry& entry, const std::string& path) {
+    char text[PATH_MAX];
+    const ssize_t bytes = readlinkat(rootFd_, path.c_str(), text, sizeof text);
+    return bytes >= 0 && std::string_view(text, static_cast<size_t>(bytes)) == entry.linkText;
+  }
+
+  void compareListing(const Entry& entry, const std::string& path) {
+    const UniqueFd directory(
+        openat(rootFd_, path.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+    if (!directory.valid()) return report(entry.path, Reason::changed);
+
+    std::unordered_map<std::string_view, ListingRecord> packed;
+    for (uint32_t i = 0; i < entry.listingCount; ++i) {
+      ListingRecord record;
+      if (!index_.listing(entry.listingFirst + i, &record)) {
+        return report(entry.path, Reason::changed);
+      }
+      packed.emplace(record.name, record);
+    }
+
+    DirectoryStream stream(directory.get());
+    while (const dirent* child = stream.next()) {
+      const std::string_view name = child->d_name;
+      const uint8_t type = typeOf(stream.fd(), *child);
+      const auto at = packed.find(name);
+      if (at == packed.end()) {
+        if (counts(entry, name, type)) reportChild(entry, name, Reason::added);
+        continue;
+      }
+      const ListingRecord record = at->second;
+      packed.erase(at);
+      // A packed child is compared by itself.
+      if (record.entry != layout::kNone || record.type == type) continue;
+      if (counts(entry, name, type) || counts(entry, name, record.type)) {
+        reportChild(entry, name, Reason::changed);
+      }
+    }
+    for (const auto& [name, record] : packed) {
+      if (record.entry == layout::kNone && counts(entry, name, record.type)) {
+        reportChild(entry, name, Reason::removed);
+      }
+    }
+  }
+
+  /// Whether a name that came or went can change what some specifier resolves to.
+  bool counts(const Entry& directory, std::string_view name, uint8_t type) const {
+    if (name == ".walla") return false;
+    if (directory.has(layout::kFlagFrozen)) return true;
+    // A package; but not the caches that tools keep there.
+    if (isNodeModules(directory.path) && type != DT_REG) return name.front() != '.';
+    return name == "node_modules" || name == "package.json" || isCode(name) ||
+           missed_.count(stemOf(name)) > 0;
+  }
+
+  /// Some file systems leave d_type out.
+  static uint8_t typeOf(int directoryFd, const dirent& child) {
+    struct stat status;
+    if (child.d_type != DT_UNKNOWN) return child.d_type;
+    if (fstatat(directoryFd, child.d_name, &status, AT_SYMLINK_NOFOLLOW) != 0) return DT_UNKNOWN;
+    return IFTODT(status.st_mode);
+  }
+
+  void reportChild(const Entry& directory, std::string_view name, Reason reason) {
+    std::string path(directory.path);
+    if (!path.empty()) path.push_back('/');
+    report(path.append(name), reason);
+  }
+
+  void report(std::string_view path, Reason reason) {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    if (differences_.size() < limit_) differences_.push_back({std::string(path), reason});
+    if (differences_.size() >= limit_) enough_ = true;
+  }
+
+  const Index& index_;
+  const std::unordered_set<std::string_view> missed_;
+  const int rootFd_;
+  const uint64_t limit_;
+  std::atomic<uint64_t> next_{0};
+  std::atomic<uint64_t> compared_{0};
+  std::atomic<bool> enough_{false};
+  std::mutex mutex_;
+  std::vector<Difference> differences_;
+  std::exception_ptr failure_;
+};
+
+}  // namespace
+
+Freshness checkFresh(const MappedImage& image, const std::string& root, unsigned threads,
+                     uint64_t limit) {
+  if (root.find('\0') != root.npos) throw PosixError(EINVAL, "open", root);
+  const UniqueFd rootFd(open(root.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+  if (!rootFd.valid()) throwErrno("open", root);
+  Comparison comparison(image, rootFd.get(), limit);
+  comparison.run(threads);
+  return comparison.result();
+}
+
+}  // namespace walla

@@ -1,0 +1,145 @@
+#include "private_directory.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+
+#include "directory_stream.h"
+#include "posix_error.h"
+
+namespace walla {
+
+namespace {
+
+constexpr mode_t kPermissions = 07777;
+constexpr mode_t kOthers = 077;
+
+void checkOwner(const struct stat& status, std::string_view object) {
+  if (status.st_uid != geteuid()) {
+    throw PosixError(EPERM, "check of the owner of", object);
+  }
+  if ((status.st_mode & kOthers) != 0) {
+    throw PosixError(EPERM, "check that only the owner can access", object);
+  }
+}
+
+struct stat statusOf(int fd, std::string_view object) {
+  struct stat status;
+  if (fstat(fd, &status) != 0) throwErrno("fstat", object);
+  return status;
+}
+
+/// The path without trailing slashes: with one, the kernel follows a link there in spite of
+/// O_NOFOLLOW.
+std::string lastComponentBare(std::string_view path) {
+  while (path.size() > 1 && path.back() == '/') path.remove_suffix(1);
+  const size_t slash = path.rfind('/');
+  const std::string_view last = slash == path.npos ? path : path.substr(slash + 1);
+  if (last.empty() || last == "." || last == ".." || path.find('\0') != path.npos) {
+    throw PosixError(EINVAL, "open", path);
+  }
+  return std::string(path);
+}
+
+}  // namespace
+
+std::string oneName(std::string_view name) {
+  if (name.empty() || name == "." || name == ".." || name.find('/') != name.npos ||
+      name.find('\0') != name.npos) {
+    throw PosixError(EINVAL, "use as a name", name);
+  }
+  return std::string(name);
+}
+
+UniqueFd openPrivateDirectory(int directoryFd, std::string_view path, bool create) {
+  const std::string bare = directoryFd == AT_FDCWD ? lastComponentBare(path) : oneName(path);
+  bool made = false;
+  if (create) {
+    made = mkdirat(directoryFd, bare.c_str(), 0700) == 0;
+    if (!made && errno != EEXIST) throwErrno("mkdir", bare);
+  }
+  // O_PATH first: it needs no permission on the directory itself, which the umask may have taken.
+  const UniqueFd place(
+      openat(directoryFd, bare.c_str(), O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+  if (!place.valid()) throwErrno("open", bare);
+  const struct stat status = statusOf(place.get(), bare);
+  checkOwner(status, bare);
+  if (made && (status.st_mode & 0700) != 0700) {
+    const std::string link = "/proc/self/fd/" + std::to_string(place.get());
+    if (chmod(link.c_str(), 0700) != 0) throwErrno("chmod", bare);
+  }
+  UniqueFd directory(openat(place.get(), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!directory.valid()) throwErrno("open", bare);
+  return directory;
+}
+
+UniqueFd openPrivateFile(int directoryFd, std::string_view name, OpenHow how) {
+  const std::string one = oneName(name);
+  // O_NONBLOCK: a planted FIFO must not hang the job before it is refused. Regular files ignore it.
+  int flags = O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK | O_NOCTTY;
+  flags |= how == OpenHow::read ? O_RDONLY : O_RDWR;
+  if (how == OpenHow::create) flags |= O_CREAT | O_EXCL;
+  if (how == OpenHow::open) flags |= O_CREAT;
+  UniqueFd file(openat(directoryFd, one.c_str(), flags, 0600));
+  if (!file.valid()) {
+    const bool mustExist = how == OpenHow::write || how == OpenHow::read;
+    if (mustExist && errno == ENOENT) return file;
+    throwErrno("open", one);
+  }
+  const struct stat status = statusOf(file.get(), one);
+  if (!S_ISREG(status.st_mode)) throw PosixError(EPERM, "check for a regular file at", one);
+  checkOwner(status, one);
+  if (how == OpenHow::create && (status.st_mode & kPermissions) != 0600 &&
+      fchmod(file.get(), 0600) != 0) {
+    throwErrno("chmod", one);
+  }
+  return file;
+}
+
+void renameInside(int directoryFd, std::string_view from, std::string_view to) {
+  const std::string source = oneName(from);
+  const std::string target = oneName(to);
+  if (renameat(directoryFd, source.c_str(), directoryFd, target.c_str()) != 0) {
+    throwErrno("rename", source);
+  }
+}
+
+void removeTree(int directoryFd, std::string_view name) {
+  const std::string one = oneName(name);
+  if (unlinkat(directoryFd, one.c_str(), 0) == 0 || errno == ENOENT) return;
+  if (errno != EISDIR && errno != EPERM) throwErrno("unlink", one);
+  {
+    const UniqueFd directory(
+        openat(directoryFd, one.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+    if (!directory.valid()) {
+      if (errno == ENOENT) return;
+      throwErrno("open", one);
+    }
+    for (const std::string& child : listNames(directory.get())) removeTree(directory.get(), child);
+  }
+  if (unlinkat(directoryFd, one.c_str(), AT_REMOVEDIR) != 0 && errno != ENOENT) {
+    throwErrno("rmdir", one);
+  }
+}
+
+std::vector<std::string> listNames(int directoryFd) {
+  std::vector<std::string> names;
+  DirectoryStream stream(directoryFd);
+  while (const dirent* child = stream.next()) names.emplace_back(child->d_name);
+  return names;
+}
+
+bool isSameFile(int fd, int directoryFd, std::string_view name) {
+  const std::string one = oneName(name);
+  const struct stat held = statusOf(fd, one);
+  struct stat named;
+  if (fstatat(directoryFd, one.c_str(), &named, AT_SYMLINK_NOFOLLOW) != 0) {
+    if (errno == ENOENT) return false;
+    throwErrno("stat", one);
+  }
+  return held.st_dev == named.st_dev && held.st_ino == named.st_ino;
+}
+
+}  // namespace walla

@@ -1,0 +1,81 @@
+/** Reads every WALLA_* variable, so that a misspelt one is an error and not a surprise. */
+import { nearMiss } from '../native/near-miss.ts';
+import { WallaError } from './errors.ts';
+
+export interface StageOptions {
+  /** Path or URL of the archive; undefined: the cache beside the entry. */
+  archive: string | undefined;
+  /** Staging directory's parent; undefined: chosen. */
+  directory: string | undefined;
+  /** Leave the image for the next job step. */
+  keep: boolean;
+  /** What to do when staging fails. */
+  onError: 'stop' | 'fallback';
+  /** How the source tree is compared with the archive. */
+  stale: 'check' | 'use';
+  /** Say what staging did, one line a job, on stderr. */
+  verbose: boolean;
+  /** Whether fs reads are answered from the image. */
+  shadow: boolean;
+}
+
+type Environment = Record<string, string | undefined>;
+
+/** Variables and the values they take; undefined: any text. `docs/environment.md` explains each. */
+const VARIABLES: Record<string, readonly string[] | undefined> = {
+  WALLA: ['on', 'off'],
+  WALLA_ARCHIVE: undefined,
+  WALLA_ATTACH: undefined,
+  WALLA_DIR: undefined,
+  WALLA_KEEP: ['0', '1'],
+  WALLA_MPI: ['openmpi', 'mpich', 'off', 'release'],
+  WALLA_ON_ERROR: ['stop', 'fallback'],
+  WALLA_SHADOW: ['on', 'off'],
+  WALLA_STALE: ['check', 'use'],
+  WALLA_VERBOSE: ['0', '1'],
+  // Read by the build alone.
+  WALLA_MPICC: undefined,
+  WALLA_MPICC_OPENMPI: undefined,
+  WALLA_MPICC_MPICH: undefined,
+  // Read by setup and the tests alone.
+  WALLA_SETUP_APT: undefined,
+  WALLA_SETUP_MPI: undefined,
+  WALLA_TEST_NODES: undefined,
+  WALLA_CLUSTER_HOSTS: undefined,
+};
+
+/** All names, for the docs check. */
+export const VARIABLE_NAMES: readonly string[] = Object.keys(VARIABLES);
+
+/** @throws WallaError ERR_WALLA_OPTION for an unknown variable or value */
+export function readOptions(env: Environment): StageOptions {
+  for (const [name, value] of Object.entries(env)) {
+    if (!name.startsWith('WALLA_') || value === undefined) continue;
+    if (!Object.hasOwn(VARIABLES, name)) throw unknownVariable(name);
+    const values = VARIABLES[name];
+    if (values && value !== '' && !values.includes(value))
+      throw new WallaError(
+        'ERR_WALLA_OPTION',
+        `${name} is "${value}", which is none of ${values.join(', ')}${nearMiss(value, values)}`,
+      );
+  }
+  return {
+    archive: given(env['WALLA_ARCHIVE']),
+    directory: given(env['WALLA_DIR']),
+    keep: env['WALLA_KEEP'] === '1',
+    onError: env['WALLA_ON_ERROR'] === 'fallback' ? 'fallback' : 'stop',
+    stale: env['WALLA_STALE'] === 'use' ? 'use' : 'check',
+    verbose: env['WALLA_VERBOSE'] === '1',
+    shadow: env['WALLA_SHADOW'] !== 'off',
+  };
+}
+
+/** An empty variable is as good as none. */
+export function given(value: string | undefined): string | undefined {
+  return value === '' ? undefined : value;
+}
+
+function unknownVariable(name: string): WallaError {
+  const text = `${name} is not a variable of walla${nearMiss(name, Object.keys(VARIABLES))}`;
+  return new WallaError('ERR_WALLA_OPTION', text);
+}
