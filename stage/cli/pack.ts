@@ -1,0 +1,104 @@
+import { rm } from 'node:fs/promises';
+import { Option, type Command } from 'commander';
+import type { PackSummary } from '../pack/pack.ts';
+import { progressBar } from './progress.ts';
+import { formatBytes } from '../format-bytes.ts';
+import { count } from './text.ts';
+
+interface Flags {
+  output?: string;
+  record?: boolean;
+  include: string[];
+  exclude: string[];
+  conditions: string[];
+  gzip?: boolean;
+  json?: boolean;
+  quiet?: boolean;
+  dryRun?: boolean;
+}
+
+const collect = (value: string, before: string[]) => [...before, value];
+
+/** Adds `walla pack`. */
+export function packCommand(program: Command): void {
+  program
+    .command('pack')
+    .description('write a program and everything it can load into one archive')
+    .usage('[options] ENTRY... [-- ARGUMENTS]')
+    .argument('<entry...>', 'programs to pack; with --record, arguments of the run follow --')
+    .option('-o, --output <file>', 'archive to write (default: in .walla beside the first entry)')
+    .option('--record', 'run the first entry once and add what it loads and reads')
+    .option(
+      '--include <glob>',
+      'add files, or a whole package by its name; repeatable',
+      collect,
+      [],
+    )
+    .option('--exclude <glob>', 'leave files or a package out; repeatable', collect, [])
+    .addOption(
+      new Option('-C, --conditions <name>', 'condition for exports and imports; repeatable')
+        .argParser(collect)
+        .default([]),
+    )
+    .option('--gzip', 'write FILE.gz instead, for storage and slow links')
+    .option('--dry-run', 'find out what would be packed, write nothing')
+    .option('--json', 'print the summary as JSON on stdout')
+    .option('-q, --quiet', 'print nothing but errors')
+    .action(async (operands: string[], flags: Flags, command: Command) => {
+      const [entries, args] = splitOperands(operands, command.parent?.args ?? []);
+      await run(entries, args, flags);
+    });
+}
+
+/** commander drops the `--` that separates entries from the arguments of a recorded run. */
+function splitOperands(operands: string[], raw: string[]): [entries: string[], args: string[]] {
+  const dashes = raw.indexOf('--');
+  const after = dashes === -1 ? 0 : raw.length - dashes - 1;
+  const at = operands.length - after;
+  return [operands.slice(0, at), operands.slice(at)];
+}
+
+async function run(entries: string[], args: string[], flags: Flags): Promise<void> {
+  const { pack } = await import('../pack/pack.ts');
+  const { resolutionFlags } = await import('../pack/conditions.ts');
+  const bar = await progressBar(flags.quiet === true || flags.json === true);
+  let summary: PackSummary;
+  try {
+    summary = await pack({
+      entries,
+      output: flags.output,
+      include: flags.include,
+      exclude: flags.exclude,
+      conditions: [...resolutionFlags().conditions, ...flags.conditions],
+      record: flags.record ? args : undefined,
+      dryRun: flags.dryRun,
+      progress: bar,
+    });
+  } finally {
+    bar.stop();
+  }
+  const { file } = summary;
+  if (flags.gzip && !flags.dryRun) {
+    const { gzipFile } = await import('../pack/gzip.ts');
+    await gzipFile(file, `${file}.gz`);
+    // The plain archive was only a step towards the compressed one, unless it is the cached one.
+    if (flags.output !== undefined) await rm(file);
+    summary = { ...summary, file: `${file}.gz` };
+  }
+  if (flags.json) process.stdout.write(`${JSON.stringify(summary, null, 2)}\n`);
+  else if (!flags.quiet)
+    process.stderr.write(`walla: ${sentence(summary, flags.dryRun === true)}\n`);
+}
+
+function sentence(summary: PackSummary, dryRun: boolean): string {
+  const { counts, dataBytes } = summary.manifest;
+  const what = [
+    count(counts.files, 'file'),
+    count(counts.natives, 'native'),
+    count(counts.resolutions, 'resolution'),
+  ].join(', ');
+  const seconds = (summary.elapsedMs / 1000).toFixed(1);
+  if (dryRun) return `would pack ${what}, ${formatBytes(dataBytes)}`;
+  if (!summary.written) return `${summary.file} is up to date: ${what}, ${formatBytes(dataBytes)}`;
+  return `packed ${what}, ${formatBytes(summary.bytes)} into ${summary.file} in ${seconds} s`;
+}

@@ -1,0 +1,8 @@
+/** Public API of package `walla`. */
+export { defaultArchivePath } from './archive-path.ts';
+export { ERROR_CODES, WallaError, type WallaErrorCode, type WallaErrorOptions } from './errors.ts';
+export type { Manifest, ManifestCounts } from './format/manifest.ts';
+export { readManifest } from './pack/archive-reader.ts';
+export { listArchive, type ListedEntry, type ListedResolution, type Listing } from './pack/list.ts';
+export { pack, type PackOptions, type PackProgress, type PackSummary } from './pack/pack.ts';
+export { verifyArchive } from './pack/verify.ts';

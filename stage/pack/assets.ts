@@ -1,0 +1,88 @@
+import { statSync } from 'node:fs';
+import { dirname, sep } from 'node:path';
+import type { Assets } from './file-facts.ts';
+
+/** Never part of a program, though a glob over its directory finds them. */
+const LEFT_OUT = /\/(?:\.git|\.hg|\.svn|\.walla)\//;
+
+/**
+ * Takes a closer look at modules that may read files or compute names, with @vercel/nft. It is
+ * accurate but slow on whole programs, so it sees single files: their imports are not followed.
+ */
+export class AssetFinder {
+  readonly #directory: string;
+  readonly #cache = {};
+
+  /** @param directory taken for the working directory of the program */
+  constructor(directory: string) {
+    this.#directory = directory;
+  }
+
+  /** @param paths absolute paths of modules */
+  async find(paths: string[]): Promise<Map<string, Assets>> {
+    const { nodeFileTrace } = await import('@vercel/nft');
+    const names = new Map<string, Assets['names']>();
+    const files = new Map<string, Set<string>>(paths.map((path) => [path, new Set()]));
+    const { reasons } = await nodeFileTrace(paths, {
+      base: sep,
+      processCwd: this.#directory,
+      depth: 1,
+      ts: false,
+      cache: this.#cache,
+      // nft's own resolution is not asked: Node.js settles names later.
+      resolve: (specifier, parent, _job, commonjs) => {
+        if (specifier.startsWith(sep)) files.get(parent)?.add(specifier);
+        else {
+          const found = { kind: commonjs ? 'require' : 'import', specifier } as const;
+          names.set(parent, [...(names.get(parent) ?? []), found]);
+        }
+        return Promise.resolve('node:skip');
+      },
+    });
+    for (const [path, reason] of reasons) {
+      if (!reason.type.some((type) => type !== 'initial' && type !== 'resolve')) continue;
+      for (const parent of originators(reasons, reason.parents, files)) {
+        files.get(parent)?.add(sep + path);
+      }
+    }
+    return new Map(
+      paths.map((path) => {
+        const found = [...(files.get(path) ?? [])].filter(
+          (file) => file !== path && !LEFT_OUT.test(file),
+        );
+        return [path, summary(path, found.sort(), names.get(path) ?? [])];
+      }),
+    );
+  }
+}
+
+/** Shared libraries hang from the addon that was found, which hangs from the module. */
+function originators(
+  reasons: Map<string, { parents: Set<string> }>,
+  parents: Set<string>,
+  modules: Map<string, unknown>,
+): string[] {
+  return [...parents].flatMap((parent) =>
+    modules.has(sep + parent)
+      ? [sep + parent]
+      : [...(reasons.get(parent)?.parents ?? [])].map((path) => sep + path),
+  );
+}
+
+function summary(path: string, files: string[], names: Assets['names']): Assets {
+  const directories = new Set([dirname(path), ...files.map((file) => dirname(file))]);
+  return {
+    files,
+    names,
+    directories: [...directories].map((directory) => [directory, modified(directory)]),
+  };
+}
+
+function modified(path: string): string {
+  return String(statSync(path, { bigint: true, throwIfNoEntry: false })?.mtimeNs ?? '');
+}
+
+/** Whether what was found earlier still holds: no name was added to or removed from its directories. */
+export function assetsHold(assets: Assets): boolean {
+  return assets.directories.every(([path, mtimeNs]) => modified(path) === mtimeNs);
+}

@@ -1,0 +1,200 @@
+import { readdirSync, type BigIntStats, type Dirent } from 'node:fs';
+import { dirname, relative, resolve } from 'node:path';
+import { FLAG_COMPLETE, FLAG_ELF, FLAG_FROZEN } from '../format/index-layout.ts';
+import {
+  compareBytes,
+  type IndexEntry,
+  type IndexResolution,
+  type ListingRecord,
+} from '../format/index-writer.ts';
+import { WALLA_DIRECTORY } from '../archive-path.ts';
+import { WallaError } from '../errors.ts';
+import { unreadable, type SourceTree } from './source-tree.ts';
+import type { Trace, TracedResolution } from './trace.ts';
+
+/** What goes into an archive, with paths relative to the root, sorted as the format wants it. */
+export interface Contents {
+  root: string;
+  entries: IndexEntry[];
+  resolutions: IndexResolution[];
+}
+
+/** Lays a trace out under one root: ancestors, listings, links and the table of resolutions. */
+export function contentsOf(trace: Trace, tree: SourceTree, entryLinks: string[]): Contents {
+  const links = [...tree.links].filter(([path]) => !entryLinks.includes(path));
+  const root = commonDirectory([...trace.files.keys(), ...links.map(([path]) => path)]);
+  const inside = (path: string) =>
+    path === root || path.startsWith(root === '/' ? '/' : `${root}/`);
+  // A link to the entry is packed only where it does not widen the root.
+  const packedLinks = [...tree.links].filter(([path]) => inside(path));
+  const directories = collectDirectories(root, trace, packedLinks, tree, inside);
+
+  const toRelative = (path: string) => relative(root, path);
+  const entries: IndexEntry[] = [];
+  for (const [path, { stat, facts, scope }] of trace.files) {
+    checkName(path);
+    entries.push({
+      ...common(toRelative(path), stat),
+      flags: facts.flags,
+      format: facts.format,
+      scope: scope === undefined || !trace.files.has(scope) ? undefined : toRelative(scope),
+    });
+  }
+  for (const [path, { text, stat, target }] of packedLinks) {
+    checkName(path);
+    const linkTarget = inside(target) ? toRelative(target) : undefined;
+    entries.push({ ...common(toRelative(path), stat), flags: 0, linkText: text, linkTarget });
+  }
+  for (const path of directories) {
+    const stat = tree.stat(path);
+    if (!stat?.isDirectory()) continue;
+    const listing = list(path);
+    const frozen = path.includes('/node_modules/') ? FLAG_FROZEN : 0;
+    const flags = frozen | (listing === undefined ? 0 : FLAG_COMPLETE);
+    entries.push({ ...common(toRelative(path), stat), flags, listing });
+  }
+  entries.sort((a, b) => compareBytes(a.path, b.path));
+  const packed = new Set(entries.map(({ path }) => path));
+  const resolutions = trace.resolutions
+    .filter(({ directory, file }) => inside(directory) && (file === undefined || inside(file)))
+    .map((resolution) => encodeResolution(resolution, root))
+    .filter(
+      ({ directory, file }) => packed.has(directory) && (file === undefined || packed.has(file)),
+    );
+  resolutions.sort(
+    (a, b) =>
+      compareBytes(a.directory, b.directory) ||
+      compareBytes(a.specifier, b.specifier) ||
+      compareBytes(a.kind, b.kind),
+  );
+  return { root, entries, resolutions };
+}
+
+export function isNative(entry: IndexEntry): boolean {
+  return (entry.flags & FLAG_ELF) !== 0;
+}
+
+function common(
+  path: string,
+  stat: BigIntStats,
+): Pick<IndexEntry, 'path' | 'mode' | 'size' | 'mtimeNs'> {
+  return { path, mode: Number(stat.mode), size: Number(stat.size), mtimeNs: stat.mtimeNs };
+}
+
+/** Every ancestor of a packed file or link, and the node_modules directories beside them. */
+function collectDirectories(
+  root: string,
+  trace: Trace,
+  links: SourceTree['links'] extends Map<infer K, infer V> ? [K, V][] : never,
+  tree: SourceTree,
+  inside: (path: string) => boolean,
+): Set<string> {
+  const directories = new Set<string>([root]);
+  const addAncestors = (path: string) => {
+    for (let at = path; inside(at) && !directories.has(at); at = dirname(at)) directories.add(at);
+  };
+  for (const [path, { facts }] of trace.files) {
+    addAncestors(dirname(path));
+    for (const { pattern } of facts.patterns) {
+      const searched = searchedDirectory(path, pattern, tree);
+      if (searched !== undefined) addAncestors(searched);
+    }
+  }
+  for (const [path, { target }] of links) {
+    addAncestors(dirname(path));
+    addAncestors(tree.stat(target)?.isDirectory() ? target : dirname(target));
+  }
+  for (const path of [...directories]) {
+    if (path.endsWith('/node_modules')) continue;
+    const modules = `${path === '/' ? '' : path}/node_modules`;
+    if (tree.stat(modules)?.isDirectory()) directories.add(modules);
+  }
+  return directories;
+}
+
+/**
+ * Where a computed specifier looks, or the nearest directory above that exists: with its listing packed, a name that is not
+ * there is known not to be there (`../build/Release/${name}.node`, tried before the prebuilt addon).
+ */
+function searchedDirectory(path: string, pattern: string, tree: SourceTree): string | undefined {
+  if (!/^\.\.?\//.test(pattern)) return undefined;
+  const fixed = pattern.split('*', 1)[0] ?? '';
+  let directory = resolve(dirname(path), fixed.slice(0, fixed.lastIndexOf('/') + 1));
+  while (directory !== '/' && !tree.stat(directory)?.isDirectory()) directory = dirname(directory);
+  return directory;
+}
+
+/** Children of a directory; undefined when a name is not UTF-8, which the format cannot hold. */
+export function list(path: string): ListingRecord[] | undefined {
+  let children: Dirent[];
+  try {
+    children = readdirSync(path, { withFileTypes: true });
+  } catch (error) {
+    throw unreadable(path, error);
+  }
+  const records = children
+    .filter(({ name }) => name !== WALLA_DIRECTORY)
+    .map((child) => ({ name: child.name, type: directoryType(child) }));
+  if (records.some(({ name }) => name.includes('\ufffd'))) return undefined;
+  return records.sort((a, b) => compareBytes(a.name, b.name));
+}
+
+/** `d_type` of dirent.h. */
+function directoryType(child: Dirent): number {
+  if (child.isFile()) return 8;
+  if (child.isDirectory()) return 4;
+  if (child.isSymbolicLink()) return 10;
+  if (child.isFIFO()) return 1;
+  if (child.isCharacterDevice()) return 2;
+  if (child.isBlockDevice()) return 6;
+  return child.isSocket() ? 12 : 0;
+}
+
+function encodeResolution(found: TracedResolution, root: string): IndexResolution {
+  const { directory, specifier, kind, file, suffix, builtin, absent, parent } = found;
+  const key = { directory: relative(root, directory), specifier, kind };
+  if (file !== undefined) {
+    return { ...key, outcome: 'file', file: relative(root, file), text: suffix ?? '' };
+  }
+  if (builtin !== undefined) return { ...key, outcome: 'builtin', text: builtin };
+  return { ...key, outcome: 'absent', text: JSON.stringify(placeholders(absent, parent, root)) };
+}
+
+/** Takes the machine's own paths out of an error. */
+function placeholders(
+  absent: TracedResolution['absent'],
+  parent: string,
+  root: string,
+): Record<string, string> {
+  const out: Record<string, string> = {};
+  for (const [key, value] of Object.entries(absent ?? {})) {
+    if (typeof value !== 'string') continue;
+    const text = replacePath(value, parent, '{parent}');
+    out[key] = root === '/' ? text : replacePath(text, root, '{root}');
+  }
+  return out;
+}
+
+/** Replaces a path where it stands whole, not as the start of a longer name. */
+function replacePath(text: string, path: string, placeholder: string): string {
+  return text
+    .split(path)
+    .reduce((done, rest) => done + (/^[\w$.-]/.test(rest) ? path : placeholder) + rest);
+}
+
+function commonDirectory(paths: string[]): string {
+  let common = dirname(paths[0] ?? '/').split('/');
+  for (const path of paths) {
+    const parts = dirname(path).split('/');
+    const differs = common.findIndex((part, i) => part !== parts[i]);
+    if (differs !== -1) common = common.slice(0, differs);
+  }
+  return common.join('/') || '/';
+}
+
+function checkName(path: string): void {
+  if (!path.includes('\ufffd')) return;
+  throw new WallaError('ERR_WALLA_PACK', `the name ${JSON.stringify(path)} is not UTF-8`, {
+    hint: 'rename the file, or leave it out with --exclude',
+  });
+}

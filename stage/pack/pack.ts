@@ -1,0 +1,228 @@
+import { relative } from 'node:path';
+import { dirname, resolve } from 'node:path';
+import { defaultArchivePath } from '../archive-path.ts';
+import { WallaError } from '../errors.ts';
+import type { Manifest, ManifestFields } from '../format/manifest.ts';
+import { WALLA_VERSION } from '../version.ts';
+import { openArchive } from './archive-reader.ts';
+import { writeArchive } from './archive-writer.ts';
+import { resolutionFlags, sorted } from './conditions.ts';
+import { contentsOf, isNative, type Contents } from './contents.ts';
+import { findEntry, type Entry } from './entries.ts';
+import { fingerprint } from './fingerprint.ts';
+import { isFresh } from './freshness.ts';
+import { Patterns } from './globs.ts';
+import { includedFiles } from './include.ts';
+import { libcName } from './libc.ts';
+import { record } from './record.ts';
+import { Resolver } from './resolver.ts';
+import { SourceTree } from './source-tree.ts';
+import { makeWallaDirectory, notesPath, readNotes, writeNotes } from './trace-notes.ts';
+import { trace } from './trace.ts';
+
+export interface PackProgress {
+  /** Files found and looked at so far, while tracing. */
+  onFiles?: ((found: number, done: number) => void) | undefined;
+  /** Bytes written so far. */
+  onBytes?: ((done: number, total: number) => void) | undefined;
+}
+
+export interface PackOptions {
+  /** Programs to pack, relative to `directory`. */
+  entries: string[];
+  /** Archive to write; beside the first entry if left out (see `defaultArchivePath`). */
+  output?: string | undefined;
+  /** Base of relative paths and globs; the working directory if left out. */
+  directory?: string | undefined;
+  include?: string[] | undefined;
+  exclude?: string[] | undefined;
+  /** User conditions; those of this process if left out. */
+  conditions?: string[] | undefined;
+  preserveSymlinks?: boolean | undefined;
+  /** Runs the first entry once with these arguments and adds what it loads. */
+  record?: string[] | undefined;
+  /** Finds out what would be packed, writes nothing. */
+  dryRun?: boolean | undefined;
+  progress?: PackProgress | undefined;
+}
+
+export interface PackSummary {
+  /** Absolute path of the archive. */
+  file: string;
+  /** False if the archive was there already and still matches the source tree. */
+  written: boolean;
+  bytes: number;
+  manifest: Manifest | ManifestFields;
+  /** Files whose content had to be read to trace them. */
+  traced: number;
+  elapsedMs: number;
+}
+
+/**
+ * Packs programs and everything they can load into one archive.
+ * @throws ERR_WALLA_NO_ENTRY, ERR_WALLA_UNREADABLE, ERR_WALLA_PACK, ERR_WALLA_USAGE
+ */
+export async function pack(options: PackOptions): Promise<PackSummary> {
+  try {
+    return await new Packing(options).run();
+  } catch (error) {
+    throw WallaError.from(error, 'ERR_WALLA_PACK');
+  }
+}
+
+/** One run of `pack`. */
+class Packing {
+  readonly #options: PackOptions;
+  readonly #started = performance.now();
+  readonly #directory: string;
+  readonly #entries: Entry[];
+  readonly #conditions: string[];
+  readonly #preserveSymlinks: boolean;
+  readonly #file: string;
+  readonly #notesPath: string;
+
+  constructor(options: PackOptions) {
+    const flags = resolutionFlags();
+    this.#options = options;
+    this.#directory = resolve(options.directory ?? '.');
+    this.#conditions = sorted(options.conditions ?? flags.conditions);
+    this.#preserveSymlinks = options.preserveSymlinks ?? flags.preserveSymlinks;
+    this.#entries = options.entries.map((entry) =>
+      findEntry(entry, this.#directory, this.#preserveSymlinks),
+    );
+    this.#file =
+      options.output === undefined
+        ? defaultArchivePath(this.#first.given)
+        : resolve(this.#directory, options.output);
+    this.#notesPath = notesPath(this.#first.given, {
+      entries: this.#entries,
+      include: options.include ?? [],
+      exclude: options.exclude ?? [],
+      directory: this.#directory,
+      conditions: this.#conditions,
+      preserveSymlinks: this.#preserveSymlinks,
+      nodePath: process.env['NODE_PATH'] ?? '',
+      node: process.version,
+      walla: WALLA_VERSION,
+    });
+  }
+
+  get #first(): Entry {
+    const [first] = this.#entries;
+    if (first === undefined) throw new WallaError('ERR_WALLA_NO_ENTRY', 'no program was named');
+    return first;
+  }
+
+  async run(): Promise<PackSummary> {
+    const { record: recordArguments, dryRun, progress } = this.#options;
+    // Before anything is looked at: it changes the directory that is about to be packed.
+    if (!dryRun) makeWallaDirectory(this.#first.given);
+    const notes = readNotes(this.#notesPath);
+    if (recordArguments === undefined && !dryRun) {
+      const current = await this.#upToDate(notes.archives.get(this.#file));
+      if (current !== undefined) return current;
+    } else if (recordArguments !== undefined) {
+      notes.recorded = await record(this.#first.given, recordArguments, {
+        conditions: this.#conditions,
+        preserveSymlinks: this.#preserveSymlinks,
+        directory: this.#directory,
+      });
+    }
+
+    const { contents, traced, facts } = await this.#trace(notes);
+    const fields = this.#manifestFields(contents);
+    if (dryRun) return this.#summary(false, 0, fields, traced);
+    const manifest = await writeArchive({
+      file: this.#file,
+      contents,
+      manifest: fields,
+      onBytes: progress?.onBytes,
+    });
+    notes.archives.set(this.#file, manifest.sha256);
+    writeNotes(this.#notesPath, { ...notes, facts });
+    return this.#summary(true, manifest.body.offset + manifest.body.bytes, manifest, traced);
+  }
+
+  async #upToDate(sha256: string | undefined): Promise<PackSummary | undefined> {
+    if (sha256 === undefined) return undefined;
+    try {
+      const { handle, bytes, manifest, index } = await openArchive(this.#file);
+      await handle.close();
+      if (manifest.sha256 !== sha256 || !isFresh(index, manifest.root)) return undefined;
+      return this.#summary(false, bytes, manifest, 0);
+    } catch {
+      // Gone or damaged: it is simply written again.
+      return undefined;
+    }
+  }
+
+  async #trace(notes: ReturnType<typeof readNotes>) {
+    const { include = [], exclude = [], progress } = this.#options;
+    const tree = new SourceTree(this.#preserveSymlinks);
+    const resolver = new Resolver({
+      conditions: this.#conditions,
+      preserveSymlinks: this.#preserveSymlinks,
+    });
+    try {
+      const entries = this.#entries.map(({ real }) => real);
+      const directory = dirname(tree.scope(dirname(this.#first.real))?.path ?? this.#first.real);
+      const found = await trace({
+        entries,
+        include: [
+          ...includedFiles(include, this.#directory, dirname(this.#first.real)),
+          ...notes.recorded.files,
+        ],
+        exclude: new Patterns(exclude, this.#directory),
+        questions: notes.recorded.questions,
+        tree,
+        resolver,
+        directory,
+        known: notes.facts,
+        onFiles: progress?.onFiles,
+      });
+      for (const { given } of this.#entries) tree.follow(given);
+      const given = this.#entries.flatMap(({ given, real }) => (given === real ? [] : [given]));
+      const contents = contentsOf(found, tree, given);
+      return { contents, traced: found.read, facts: found.facts };
+    } finally {
+      await resolver.close();
+    }
+  }
+
+  #manifestFields({ root, entries, resolutions }: Contents): ManifestFields {
+    const count = (type: number) => entries.filter(({ mode }) => (mode & 0o170000) === type).length;
+    const files = entries.filter(({ mode }) => (mode & 0o170000) === 0o100000);
+    return {
+      walla: WALLA_VERSION,
+      root,
+      entries: this.#entries.map(({ real }) => relative(root, real)),
+      platform: process.platform,
+      arch: process.arch,
+      libc: libcName(),
+      node: process.version,
+      abi: process.versions.modules,
+      conditions: this.#conditions,
+      preserveSymlinks: this.#preserveSymlinks,
+      counts: {
+        files: files.length,
+        directories: count(0o040000),
+        links: count(0o120000),
+        natives: entries.filter(isNative).length,
+        resolutions: resolutions.length,
+        absent: resolutions.filter(({ outcome }) => outcome === 'absent').length,
+      },
+      dataBytes: files.reduce((sum, { size }) => sum + size, 0),
+      fingerprint: fingerprint(entries),
+    };
+  }
+
+  #summary(
+    written: boolean,
+    bytes: number,
+    manifest: Manifest | ManifestFields,
+    traced: number,
+  ): PackSummary {
+    const elapsedMs = performance.now() - this.#started;
+    return { file: this.#file, written, bytes, manifest, traced, elapsedMs };
+  }
+}

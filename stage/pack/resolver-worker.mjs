@@ -1,0 +1,85 @@
+/**
+ * Asks Node.js itself how it resolves names. Runs in a worker of its own, so that the flags a
+ * resolution depends on (--conditions, --preserve-symlinks) can differ from the packing process,
+ * no loader hooks of that process are in the way, and its caches start out empty.
+ *
+ * Message in: {id, requests: [kind, parent, specifier][]}. Message out: {id, answers}, where an
+ * answer is {file, suffix}, {builtin}, {absent} or null (nothing to record).
+ */
+import { statSync } from 'node:fs';
+import Module from 'node:module';
+import { dirname, isAbsolute } from 'node:path';
+import { fileURLToPath, pathToFileURL } from 'node:url';
+import vm from 'node:vm';
+import { parentPort } from 'node:worker_threads';
+
+const files = new Map();
+const parents = new Map();
+
+parentPort.on('message', async ({ id, requests }) => {
+  const answers = [];
+  for (const [kind, parent, specifier] of requests) {
+    answers.push(
+      kind === 'import' ? await viaImport(parent, specifier) : viaRequire(parent, specifier),
+    );
+  }
+  parentPort.postMessage({ id, answers });
+});
+
+async function viaImport(parent, specifier) {
+  let url;
+  try {
+    url = new URL(import.meta.resolve(specifier, pathToFileURL(parent).href));
+  } catch (error) {
+    return absent(error);
+  }
+  if (url.protocol === 'node:') return { builtin: url.href };
+  if (url.protocol !== 'file:') return null;
+  const file = fileURLToPath(url);
+  // import.meta.resolve answers with a URL even where there is no file; an import would fail.
+  return isFile(file) ? { file, suffix: url.search + url.hash } : failedImport(parent, specifier);
+}
+
+/** Nothing can run: the name was just found to lead to no file, so the import fails before loading. */
+async function failedImport(parent, specifier) {
+  const script = new vm.Script('(specifier) => import(specifier)', {
+    filename: parent,
+    importModuleDynamically: vm.constants.USE_MAIN_CONTEXT_DEFAULT_LOADER,
+  });
+  try {
+    await script.runInThisContext()(specifier);
+    return null;
+  } catch (error) {
+    return absent(error);
+  }
+}
+
+function viaRequire(parent, specifier) {
+  const directory = dirname(parent);
+  let module = parents.get(directory);
+  if (module === undefined) {
+    module = new Module(parent);
+    module.paths = Module._nodeModulePaths(directory);
+    parents.set(directory, module);
+  }
+  module.filename = module.id = parent;
+  try {
+    const file = Module._resolveFilename(specifier, module, false);
+    return isAbsolute(file) ? { file, suffix: '' } : null;
+  } catch (error) {
+    return absent(error);
+  }
+}
+
+function isFile(path) {
+  let known = files.get(path);
+  if (known === undefined) {
+    known = statSync(path, { throwIfNoEntry: false })?.isFile() ?? false;
+    files.set(path, known);
+  }
+  return known;
+}
+
+function absent({ name, code, message, url }) {
+  return { absent: { name, code, message, ...(typeof url === 'string' ? { url } : {}) } };
+}

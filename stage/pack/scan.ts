@@ -1,0 +1,149 @@
+import { init, parse, type Import } from 'es-module-lexer';
+
+/** What a module's source refers to. */
+export interface Scan {
+  /** Specifiers of imports, static and dynamic, and of import.meta.resolve. */
+  imports: string[];
+  /** Specifiers of require, require.resolve and functions made by createRequire. */
+  requires: string[];
+  /** Computed specifiers, `*` in place of what is computed. */
+  patterns: { kind: 'import' | 'require'; pattern: string }[];
+  /** Relative references of `new URL(…, import.meta.url)`. */
+  urls: string[];
+  /** It has import or export statements, or import.meta. */
+  moduleSyntax: boolean;
+  /** It may refer to files in ways only a closer look finds. */
+  suspicious: boolean;
+}
+
+/** Call and await before `scanSource`. */
+export const scannerReady = init;
+
+/**
+ * Words without which a module cannot name a file other than by import or require with a literal.
+ * Kept narrow: the closer look costs milliseconds per file.
+ */
+const ASSET_WORDS =
+  /__dirname|__filename|\bimport\.meta\.(?:url|dirname|filename)|\.node['"`]|['"`](?:bindings|node-gyp-build|@aminya\/node-gyp-build|@mapbox\/node-pre-gyp|node-pre-gyp|pkg-prebuilds|nbind|pkginfo|pino|thread-stream)['"`]|\breadFileSync\b|\bcreateReadStream\b|\.readFile\b/;
+
+/** Files that @vercel/nft knows to read others in ways that cannot be seen in their code. */
+const SPECIAL_FILES =
+  /\/node_modules\/(?:@generated\/photon\/index\.js|@serialport\/bindings-cpp\/dist\/index\.js|argon2\/argon2\.js|bull\/lib\/commands\/index\.js|camaro\/dist\/camaro\.js|esbuild\/lib\/main\.js|ffmpeg-static\/index\.js|geo-tz\/dist\/geo-tz\.js|geoip-lite\/lib\/geoip\.js|google-gax\/build\/src\/grpc\.js|oracledb\/lib\/oracledb\.js|phantomjs-prebuilt\/lib\/phantomjs\.js|pixelmatch\/index\.js|playwright-core\/index\.js|remark-prism\/src\/highlight\.js|semver\/index\.js|sharp\/lib\/index\.js|shiki\/dist\/index\.js|socket\.io\/lib\/index\.js|typescript\/lib\/tsc\.js|uglify-es\/tools\/node\.js|uglify-js\/tools\/node\.js)$/;
+
+const REQUIRE_NAMES = ['require', '__require\\d*', '__non_webpack_require__'];
+
+/**
+ * Finds the references of a module. Errs towards finding too much, but never looks into comments,
+ * strings or regular expressions.
+ * @param path only to recognize packages that need a closer look
+ */
+export function scanSource(path: string, source: string): Scan {
+  const marked = markRequires(source);
+  const scan: Scan = {
+    imports: [],
+    requires: [],
+    patterns: [],
+    urls: [],
+    moduleSyntax: false,
+    suspicious: ASSET_WORDS.test(source) || SPECIAL_FILES.test(path),
+  };
+  try {
+    const [imports, , , moduleSyntax] = parse(marked.source);
+    scan.moduleSyntax = moduleSyntax;
+    for (const found of imports) addImport(scan, found, marked);
+  } catch {
+    guess(scan, source);
+  }
+  return scan;
+}
+
+interface Marked {
+  source: string;
+  /** Offsets in `source` of the calls that are really `require`. */
+  requires: Set<number>;
+}
+
+/**
+ * Writes `import(` in place of `require(`, so that a lexer that knows comments, strings, templates
+ * and regular expressions but only import() finds both.
+ */
+function markRequires(source: string): Marked {
+  const requires = new Set<number>();
+  if (!source.includes('equire')) return { source, requires };
+  const names = [...REQUIRE_NAMES, ...createdRequires(source)].join('|');
+  const calls = new RegExp(
+    `\\b(?:(?:${names})(?:\\s*\\.\\s*resolve)?|createRequire\\d*\\(\\s*(?:import\\.meta\\.url|__filename)\\s*\\))\\s*\\(`,
+    'g',
+  );
+  let marked = '';
+  let done = 0;
+  for (const { 0: call, index } of source.matchAll(calls)) {
+    if (!isCall(source, index)) continue;
+    // The comma keeps the lexer from taking a spread's dots for a member access.
+    marked += `${source.slice(done, index)} 0,`;
+    requires.add(marked.length);
+    marked += 'import(';
+    done = index + call.length;
+  }
+  return { source: marked + source.slice(done), requires };
+}
+
+/** Names given to the results of createRequire: `const load = createRequire(import.meta.url)`. */
+function createdRequires(source: string): string[] {
+  if (!source.includes('createRequire')) return [];
+  const names = source.matchAll(/([A-Za-z_]\w*)\s*=\s*(?:\w+\s*\.\s*)?createRequire\w*\s*\(/g);
+  return [...names].map(([, name]) => name ?? '').filter((name) => name !== 'require');
+}
+
+/** False for members (`module.require` aside from spreads), longer names and definitions. */
+function isCall(source: string, index: number): boolean {
+  const before = source[index - 1];
+  if (before === '$') return false;
+  if (before === '.') return source.slice(index - 3, index) === '...';
+  return !/\bfunction\s*$/.test(source.slice(Math.max(0, index - 16), index));
+}
+
+function addImport(scan: Scan, found: Import, marked: Marked): void {
+  if (found.type === 'import-meta') {
+    addMetaReference(scan, found.start, found.end, marked.source);
+    return;
+  }
+  if (found.type !== 'dynamic') {
+    if (!found.typeOnly) scan.imports.push(found.specifier);
+    return;
+  }
+  const isRequire = marked.requires.has(found.importStart);
+  if (found.glob && found.specifier !== undefined) {
+    scan.patterns.push({ kind: isRequire ? 'require' : 'import', pattern: found.specifier });
+  }
+  if (found.specifier === undefined || found.glob) {
+    // A lone name is a function's argument far more often than a constant.
+    const argument = marked.source.slice(found.start, found.end);
+    if (!/^[\w$.]*$/.test(argument)) scan.suspicious = true;
+    return;
+  }
+  (isRequire ? scan.requires : scan.imports).push(found.specifier);
+}
+
+/** `import.meta.resolve('x')` and `new URL('./x', import.meta.url)`. */
+function addMetaReference(scan: Scan, start: number, end: number, source: string): void {
+  const after = /^\s*\.\s*resolve\s*\(\s*(['"`])([^'"`\\\n$]+)\1/.exec(
+    source.slice(end, end + 300),
+  );
+  if (after?.[2] !== undefined) scan.imports.push(after[2]);
+  const before = /\bnew\s+URL\s*\(\s*(['"`])([^'"`\\\n$]+)\1\s*,\s*$/.exec(
+    source.slice(Math.max(0, start - 300), start),
+  );
+  if (before?.[2] !== undefined) scan.urls.push(before[2]);
+}
+
+/** For sources the lexer does not understand: whatever looks like a reference. */
+function guess(scan: Scan, source: string): void {
+  scan.moduleSyntax = /^\s*(?:import\b(?!\s*\()|export\b)/m.test(source);
+  for (const [, name] of source.matchAll(/\b(?:import\s*\(?\s*|from\s*)['"]([^'"\n]+)['"]/g))
+    if (name !== undefined) scan.imports.push(name);
+  for (const [, name] of source.matchAll(
+    /(?<![\w$.])require(?:\.resolve)?\s*\(\s*['"`]([^'"`\n]+)['"`]/g,
+  ))
+    if (name !== undefined) scan.requires.push(name);
+}
