@@ -1,0 +1,89 @@
+/**
+ * CommonJS from the image. Node.js's own functions are patched rather than hooked: hooks do not see
+ * `require.resolve`'s `paths`, and still look for package.json files in C++ (docs/node-hooks.md).
+ */
+import { type Lookup, setModuleExtensions } from './lookup.ts';
+import type { MainEntry } from './main-entry.ts';
+import {
+  type AnyFunction,
+  type CompilableModule,
+  Module,
+  patch,
+  type ResolveOptions,
+} from './node-internals.ts';
+
+export type { Entry } from './main-entry.ts';
+
+/** @param otherHooks synchronous hooks of other tools: if there are any, Node.js loads, and asks all hooks */
+export function installCommonJS(
+  lookup: Lookup,
+  main: MainEntry,
+  otherHooks: { readonly present: boolean },
+): void {
+  setModuleExtensions(Module._extensions);
+  patch(Module, '_resolveFilename', (original) => resolveFilename(original, lookup, main));
+  patch(Module._extensions, '.js', (original) => loadScript(original, lookup, otherHooks));
+  patch(Module._extensions, '.json', (original) => loadJson(original, lookup, otherHooks));
+}
+
+type Replacement = (this: unknown, ...args: unknown[]) => unknown;
+
+function resolveFilename(original: AnyFunction, lookup: Lookup, main: MainEntry): Replacement {
+  return function patched(...args) {
+    const [request, parent, , options] = args as [
+      unknown,
+      NodeJS.Module | null | undefined,
+      boolean,
+      ResolveOptions?,
+    ];
+    if (typeof request === 'string' && options?.paths === undefined) {
+      if (typeof parent?.filename === 'string') {
+        const answer = lookup.require(request, parent.filename);
+        if (typeof answer === 'string') return answer;
+        if (answer !== undefined) throw answer.absent(parent, patched);
+      } else if (request.startsWith('/')) {
+        const found = main.realOf(request) ?? lookup.requirePath(request, request);
+        if (typeof found === 'string') return found;
+      }
+    }
+    return original.apply(this, args as never);
+  };
+}
+
+function loadScript(
+  original: AnyFunction,
+  lookup: Lookup,
+  otherHooks: { readonly present: boolean },
+): Replacement {
+  const { image } = lookup;
+  return function (...args) {
+    const [module, filename] = args as [CompilableModule, string];
+    const packed = otherHooks.present ? -1 : lookup.realFile(filename);
+    const format = packed < 0 ? undefined : lookup.format(packed);
+    // A file without a module format (a script of another kind) is for Node.js to judge.
+    if (format === undefined || format === 'json') return original.apply(this, args as never);
+    return module._compile(image.text(packed), filename, format);
+  };
+}
+
+function loadJson(
+  original: AnyFunction,
+  lookup: Lookup,
+  otherHooks: { readonly present: boolean },
+): Replacement {
+  const { image } = lookup;
+  const { parse } = JSON;
+  return function (...args) {
+    const [module, filename] = args as [CompilableModule, string];
+    const packed = otherHooks.present ? -1 : lookup.realFile(filename);
+    if (packed < 0) return original.apply(this, args as never);
+    const text = image.text(packed);
+    try {
+      module.exports = parse(text.startsWith('\uFEFF') ? text.slice(1) : text) as unknown;
+    } catch (error) {
+      (error as Error).message = filename + ': ' + (error as Error).message;
+      throw error;
+    }
+    return undefined;
+  };
+}

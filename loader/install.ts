@@ -1,0 +1,98 @@
+/** Puts every hook in place for this Node.js version and this thread. */
+import { pathToFileURL } from 'node:url';
+import type { Attachment } from '../stage/attachment.ts';
+import { installCommonJS } from './commonjs.ts';
+import { syncHooks } from './esm-hooks.ts';
+import { Lookup } from './lookup.ts';
+import { type Entry, MainEntry, patchMain } from './main-entry.ts';
+import { installNativeAddons } from './native-addons.ts';
+import { hasFlag } from './node-features.ts';
+import { Module, patch } from './node-internals.ts';
+import { installFsReads, installFsWrites } from './shadow/install.ts';
+import { ShadowedPaths } from './shadow/shadowed-path.ts';
+import type { NativeImage } from '../native/addon.ts';
+
+export interface LoaderOptions {
+  image: NativeImage;
+  /** What another thread needs to map the same image. */
+  attachment: Attachment;
+  /** Absolute path of the bundled hooks-thread file. */
+  hooksThreadFile: string;
+  entry: Entry | undefined;
+  /** Whether reads through fs are answered from the image. */
+  shadow: boolean;
+  /** Real file on this node for a packed entry. */
+  localPath: (entry: number) => string;
+}
+
+// A program that lists `require.cache` finds its own files there, and not this bundle; at every load,
+// for --require and NODE_OPTIONS can both name it.
+if (typeof __filename === 'string') Reflect.deleteProperty(Module._cache, __filename);
+
+/** @returns the lookup, for its counts */
+export function installLoader(options: LoaderOptions): Lookup {
+  const paths = new ShadowedPaths(options.image, options.attachment.roots);
+  const lookup = new Lookup(options.image, options.attachment.preserveSymlinks, paths);
+  // An entry that stays the link it is has no other path that the index could tell.
+  const keepsLink = hasFlag('--preserve-symlinks-main');
+  const main = new MainEntry(keepsLink ? undefined : options.entry);
+  if (options.shadow) installFsReads(paths, main, options.localPath);
+  installFsWrites(paths);
+  installNativeAddons(lookup, options.localPath);
+  installCommonJS(lookup, main, otherHooks);
+  if (!keepsLink) patchMain(lookup, main, () => options.shadow && !otherHooks.present);
+  installImports(lookup, options);
+  Module.syncBuiltinESMExports();
+  return lookup;
+}
+
+function installImports(lookup: Lookup, options: LoaderOptions): void {
+  // A user's own loader was registered before us and sees only what we leave alone: stand down.
+  if (hasLoaderFlag()) return;
+  const register = Module.register.bind(Module);
+  const offThread = (): void => {
+    register(pathToFileURL(options.hooksThreadFile).href, {
+      data: options.attachment,
+    });
+  };
+  if (!Module.registerHooks) {
+    offThread();
+    return;
+  }
+  const hooks = Module.registerHooks(syncHooks(lookup));
+  patch(
+    Module as Required<typeof Module>,
+    'registerHooks',
+    (original) =>
+      function (...args) {
+        otherHooks.present = true;
+        return original.apply(this, args as never);
+      },
+  );
+  // Synchronous hooks run before all off-thread ones, so a later `module.register` would never see a
+  // packed module: hand over to an off-thread copy of ours, registered first.
+  let handedOver = false;
+  patch(
+    Module,
+    'register',
+    (original) =>
+      function (...args) {
+        otherHooks.present = true;
+        if (!handedOver) {
+          handedOver = true;
+          hooks.deregister();
+          offThread();
+        }
+        return original.apply(this, args as never);
+      },
+  );
+}
+
+/** Whether others have registered synchronous hooks after ours. It stays so: one cannot see them leave. */
+const otherHooks = { present: false };
+
+function hasLoaderFlag(): boolean {
+  return ['--loader', '--experimental-loader'].some(
+    (flag) => hasFlag(flag) || process.execArgv.some((argument) => argument.startsWith(flag + '=')),
+  );
+}

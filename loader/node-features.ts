@@ -1,0 +1,48 @@
+/**
+ * What this Node.js can do, asked once. One line of source for each gate, so that a new Node.js
+ * version is a change in this file alone.
+ */
+import * as nodeModule from 'node:module';
+
+const [major = 0, minor = 0] = process.versions.node.split('.').map(Number);
+
+/** Module customization hooks on the same thread: Node.js 22.15, 23.5. doc/api/module.md, "module.registerHooks". */
+export const hasSyncHooks =
+  typeof (nodeModule as { registerHooks?: unknown }).registerHooks === 'function';
+
+/**
+ * Whether this is the main thread. Asked without node:worker_threads, which takes 3 to 7 ms to load:
+ * lib/internal/process/worker_thread_only.js marks what a worker cannot do.
+ */
+export const isMainThread = (process.abort as { disabled?: boolean }).disabled !== true;
+
+/**
+ * Whether this thread runs other people's `module.register` hooks; preloads run there too.
+ * lib/internal/modules/esm/hooks.js starts it; `isInternalThread` exists since Node.js 22.14 / 23.7.
+ * Before that, only a worker of the program's own has a parentPort: lib/internal/main/worker_thread.js.
+ */
+export const isHooksThread = !isMainThread && runsHooks();
+
+/** Imports of WebAssembly modules: on by default from Node.js 24.5, behind a flag before. lib/internal/modules/esm/formats.js */
+export const importsWasm =
+  major > 24 || (major === 24 && minor >= 5) || hasFlag('--experimental-wasm-modules');
+
+/** Imports of native addons: on by default from Node.js 24 here, behind a flag in 22. lib/internal/modules/esm/formats.js */
+export const importsAddons = major >= 24 || hasFlag('--experimental-addon-modules');
+
+/** The hooks thread's CommonJS format with a full `require`, undocumented; needed where there are no synchronous hooks. lib/internal/modules/esm/translators.js */
+export const commonjsFormatOffThread = 'commonjs-sync';
+
+/** Whether a flag was given on the command line or in NODE_OPTIONS. */
+export function hasFlag(flag: string): boolean {
+  return (
+    process.execArgv.includes(flag) ||
+    (process.env['NODE_OPTIONS'] ?? '').split(/\s+/).includes(flag)
+  );
+}
+
+function runsHooks(): boolean {
+  const threads: { isInternalThread?: boolean; parentPort: unknown } =
+    process.getBuiltinModule('node:worker_threads');
+  return threads.isInternalThread ?? threads.parentPort === null;
+}

@@ -1,0 +1,25 @@
+/** Errors with the fields and text that `fs` gives them. */
+import { constants } from 'node:os';
+
+const TEXTS = {
+  ENOENT: 'no such file or directory',
+  ENOTDIR: 'not a directory',
+  EINVAL: 'invalid argument',
+} as const;
+
+export type SystemCode = keyof typeof TEXTS;
+
+/** @param path as the program gave it; left out where `fs` leaves it out */
+export function systemError(
+  code: SystemCode,
+  syscall: string,
+  path?: string,
+): NodeJS.ErrnoException {
+  const where = path === undefined ? '' : ` '${path}'`;
+  const error: NodeJS.ErrnoException = new Error(`${code}: ${TEXTS[code]}, ${syscall}${where}`);
+  error.errno = -constants.errno[code];
+  error.code = code;
+  error.syscall = syscall;
+  if (path !== undefined) error.path = path;
+  return error;
+}
