@@ -1,0 +1,79 @@
+/**
+ * What a process needs to use an image that is already on its node: handed to child processes and
+ * workers in WALLA_ATTACH, and to the hooks thread as a message.
+ */
+import type { NativeImage } from '../native/addon.ts';
+import { loadAddon } from '../native/load-addon.ts';
+
+export interface Attachment {
+  /** Absolute path of the published image's directory. */
+  directory: string;
+  /** Absolute directory below which native addons stand with their layout. */
+  files: string;
+  /** Absolute directories that stand for the archive's root; the first is the real one. */
+  roots: string[];
+  /** `process.versions.modules` and conditions that the resolution table was made for. */
+  abi: string;
+  conditions: string[];
+  preserveSymlinks: boolean;
+}
+
+/**
+ * Maps the image of an attachment.
+ * @throws Error with an errno code when it is gone or is not ours alone
+ */
+export function openAttachedImage(attachment: Attachment): NativeImage {
+  const addon = loadAddon();
+  const split = attachment.directory.lastIndexOf('/');
+  const userFd = addon.openPrivateDirectory(attachment.directory.slice(0, split), false);
+  let directoryFd = -1;
+  let imageFd = -1;
+  try {
+    directoryFd = addon.openPrivateDirectoryAt(
+      userFd,
+      attachment.directory.slice(split + 1),
+      false,
+    );
+    imageFd = addon.openPrivateFileAt(directoryFd, 'image', 'read');
+    if (imageFd < 0)
+      throw Object.assign(new Error(`no image in ${attachment.directory}`), { code: 'ENOENT' });
+    return addon.openImage(imageFd, attachment.roots);
+  } finally {
+    for (const fd of [imageFd, directoryFd, userFd]) if (fd >= 0) addon.close(fd);
+  }
+}
+
+/** Whether this process resolves modules by the same rules as the archive's table. */
+export function fitsThisProcess(
+  attachment: Pick<Attachment, 'abi' | 'conditions' | 'preserveSymlinks'>,
+): boolean {
+  return (
+    attachment.abi === process.versions.modules &&
+    attachment.conditions.join() === userConditions().join() &&
+    attachment.preserveSymlinks === preservesSymlinks()
+  );
+}
+
+/** Conditions given with --conditions or -C, on the command line and in NODE_OPTIONS, sorted. */
+export function userConditions(
+  execArgv: readonly string[] = process.execArgv,
+  nodeOptions: string = process.env['NODE_OPTIONS'] ?? '',
+): string[] {
+  const found = new Set<string>();
+  const words = [...nodeOptions.split(/\s+/), ...execArgv];
+  words.forEach((word, index) => {
+    const joined = /^(?:--conditions|-C)=(.+)$/.exec(word);
+    if (joined?.[1]) found.add(joined[1]);
+    else if (word === '--conditions' || word === '-C') {
+      const next = words[index + 1];
+      if (next !== undefined) found.add(next);
+    }
+  });
+  return [...found].sort();
+}
+
+export function preservesSymlinks(): boolean {
+  return [...process.execArgv, ...(process.env['NODE_OPTIONS'] ?? '').split(/\s+/)].includes(
+    '--preserve-symlinks',
+  );
+}

@@ -1,0 +1,297 @@
+/**
+ * Finds the archive for the program that is starting: named by WALLA_ARCHIVE, or the cache beside the
+ * entry, packed anew when it is missing or stale. Runs on the root rank alone; never collective.
+ */
+import { closeSync, fstatSync, openSync, readSync, realpathSync } from 'node:fs';
+import { constants as osConstants } from 'node:os';
+import { loadAddon } from '../native/load-addon.ts';
+import { packageDirectory } from '../native/addon-path.ts';
+import { defaultArchivePath } from './archive-path.ts';
+import { fitsThisProcess, preservesSymlinks, userConditions } from './attachment.ts';
+import { WallaError, type WallaErrorCode } from './errors.ts';
+import { decodeManifest, type Manifest } from './format/manifest.ts';
+import { launcherVariables } from '../native/launcher.ts';
+import type { Entry } from '../loader/commonjs.ts';
+import type { StageOptions } from './options.ts';
+import { resolveEntry } from './program-entry.ts';
+
+/** An archive that may be staged, open. */
+export interface LocatedArchive {
+  path: string;
+  fd: number;
+  bytes: number;
+  manifest: Manifest;
+  /** SHA-256 of the manifest, in hex: the archive's name on every node. */
+  identity: string;
+  /** Absolute directories that stand for the archive's root; the real one first. */
+  roots: string[];
+  /** The programs of all ranks: argv[1], and the file that Node.js runs for it. */
+  programs: Entry[];
+  /** Whether it was packed just now. */
+  packed: boolean;
+}
+
+/** How many changed files a message names. */
+const NAMED_DIFFERENCES = 3;
+/** The manifest is small; its member must fit in this. */
+const LONGEST_MANIFEST_BYTES = 16 * 1024 * 1024;
+
+/**
+ * @param givenEntries argv[1] of the programs of all ranks, without repetition; may be empty
+ * @throws WallaError
+ */
+export function locate(givenEntries: readonly string[], options: StageOptions): LocatedArchive {
+  const entries = givenEntries.map(resolveEntry);
+  if (options.archive !== undefined)
+    return openNamed(options.archive, givenEntries, entries, options);
+  if (entries.length === 0)
+    throw new WallaError('ERR_WALLA_NO_ENTRY', 'there is no program file to stage for', {
+      hint: 'give node a program file, or name an archive with WALLA_ARCHIVE',
+    });
+  return openCached(givenEntries, entries, options);
+}
+
+function openNamed(
+  path: string,
+  given: readonly string[],
+  entries: readonly string[],
+  options: StageOptions,
+): LocatedArchive {
+  const archive = open(path, given, entries);
+  try {
+    checkPlatform(archive);
+    if (options.stale === 'use') return archive;
+    const reason = staleReason(archive);
+    if (reason === undefined) return archive;
+    throw new WallaError('ERR_WALLA_STALE', `${path} is out of date: ${reason}`);
+  } catch (error) {
+    closeSync(archive.fd);
+    throw error;
+  }
+}
+
+function openCached(
+  given: readonly string[],
+  entries: readonly string[],
+  options: StageOptions,
+): LocatedArchive {
+  const path = defaultArchivePath(...(entries as [string, ...string[]]));
+  const cached = tryOpen(path, given, entries);
+  if (cached) {
+    if (fitsCache(cached) && (options.stale === 'use' || staleReason(cached) === undefined))
+      return cached;
+    closeSync(cached.fd);
+  }
+  packInChild(entries, path);
+  return { ...open(path, given, entries), packed: true };
+}
+
+/** A cache that is missing, damaged or of another format is simply made again. */
+function tryOpen(
+  path: string,
+  given: readonly string[],
+  entries: readonly string[],
+): LocatedArchive | undefined {
+  try {
+    return open(path, given, entries);
+  } catch (error) {
+    if (error instanceof WallaError) return undefined;
+    throw error;
+  }
+}
+
+function open(path: string, given: readonly string[], entries: readonly string[]): LocatedArchive {
+  let fd: number;
+  try {
+    fd = openSync(path, 'r');
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException;
+    throw new WallaError(
+      code === 'ENOENT' || code === 'ENOTDIR'
+        ? 'ERR_WALLA_ARCHIVE_MISSING'
+        : 'ERR_WALLA_UNREADABLE',
+      `cannot open the archive: ${message}`,
+      { cause: error },
+    );
+  }
+  try {
+    const stat = fstatSync(fd);
+    if (!stat.isFile()) throw new WallaError('ERR_WALLA_ARCHIVE_FORMAT', `${path} is not a file`);
+    const member = readManifestMember(fd, path, stat.size);
+    const manifest = decodeAt(path, member);
+    const expected = manifest.body.offset + manifest.body.bytes;
+    if (stat.size !== expected)
+      throw new WallaError(
+        'ERR_WALLA_ARCHIVE_DAMAGED',
+        `${path} has ${stat.size} bytes, its manifest says ${expected}`,
+      );
+    const roots = findRoots(path, manifest, given, entries);
+    return {
+      path,
+      fd,
+      bytes: stat.size,
+      manifest,
+      identity: manifest.sha256,
+      programs: given.map((path, index) => ({ given: path, real: entries[index] ?? path })),
+      roots,
+      packed: false,
+    };
+  } catch (error) {
+    closeSync(fd);
+    throw error;
+  }
+}
+
+function decodeAt(path: string, member: Buffer): Manifest {
+  try {
+    return decodeManifest(member, loadAddon().sha256);
+  } catch (error) {
+    const { code, message } = WallaError.from(error);
+    throw new WallaError(code, `${path}: ${message}`, { cause: error });
+  }
+}
+
+function readManifestMember(fd: number, path: string, fileBytes: number): Buffer {
+  const header = Buffer.alloc(512);
+  const got = readSync(fd, header, 0, 512, 0);
+  if (header[0] === 0x1f && header[1] === 0x8b)
+    throw new WallaError('ERR_WALLA_ARCHIVE_FORMAT', `${path} is compressed`, {
+      hint: `gunzip ${path} first`,
+    });
+  const name = header.toString('latin1', 0, 100).replace(/\0.*$/s, '');
+  if (got < 512 || name !== '.walla/manifest.json')
+    throw new WallaError('ERR_WALLA_ARCHIVE_FORMAT', `${path} is not a walla archive`);
+  const bytes = parseInt(header.toString('latin1', 124, 136), 8);
+  if (!(bytes > 0) || bytes > LONGEST_MANIFEST_BYTES || 512 + bytes > fileBytes)
+    throw new WallaError('ERR_WALLA_ARCHIVE_DAMAGED', `${path} is cut off inside its manifest`);
+  const member = Buffer.alloc(bytes);
+  if (readSync(fd, member, 0, bytes, 512) !== bytes)
+    throw new WallaError('ERR_WALLA_ARCHIVE_DAMAGED', `${path} is cut off inside its manifest`);
+  return member;
+}
+
+/**
+ * Finds which directory stands for the archive's root here: the tree may be mounted elsewhere than
+ * where it was packed. Paths through links above the root are known by the way the entry was given.
+ */
+function findRoots(
+  path: string,
+  manifest: Manifest,
+  given: readonly string[],
+  entries: readonly string[],
+): string[] {
+  if (entries.length === 0) return [manifest.root];
+  const roots = new Set<string>();
+  entries.forEach((entry, index) => {
+    const relative =
+      manifest.entries.find((packed) => entry === `${manifest.root}/${packed}`) ??
+      manifest.entries.find((packed) => entry.endsWith(`/${packed}`));
+    if (relative === undefined)
+      throw new WallaError(
+        'ERR_WALLA_NOT_PACKED',
+        `${path} does not hold the program ${entry}; it holds ${manifest.entries.join(', ')}`,
+      );
+    roots.add(entry.slice(0, -relative.length - 1) || '/');
+    const asGiven = given[index];
+    if (asGiven?.endsWith(`/${relative}`)) {
+      const alias = asGiven.slice(0, -relative.length - 1);
+      if (!roots.has(alias) && roots.has(realpathSync(alias))) roots.add(alias);
+    }
+  });
+  return [...roots];
+}
+
+function checkPlatform({ path, manifest }: LocatedArchive): void {
+  const mine = `${process.platform} ${process.arch}`;
+  const theirs = `${manifest.platform} ${manifest.arch}`;
+  if (mine !== theirs)
+    throw new WallaError('ERR_WALLA_PLATFORM', `${path} was packed for ${theirs}, this is ${mine}`);
+  if (manifest.abi !== process.versions.modules)
+    throw new WallaError(
+      'ERR_WALLA_STALE',
+      `${path} was packed by Node.js ${manifest.node}, this is ${process.version}`,
+    );
+  if (!fitsThisProcess(manifest))
+    throw new WallaError(
+      'ERR_WALLA_STALE',
+      `${path} was packed for conditions [${manifest.conditions.join(', ')}], this program runs with [${userConditions().join(', ')}]` +
+        (manifest.preserveSymlinks === preservesSymlinks()
+          ? ''
+          : ', and for another --preserve-symlinks'),
+    );
+}
+
+function fitsCache(archive: LocatedArchive): boolean {
+  try {
+    checkPlatform(archive);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** What differs between the archive and the tree it was packed from, in words; undefined: nothing. */
+function staleReason(archive: LocatedArchive): string | undefined {
+  const addon = loadAddon();
+  const image = addon.openImage(archive.fd, archive.roots);
+  const threads = 4;
+  const { differences } = addon.checkFresh(
+    image,
+    archive.roots[0] ?? '/',
+    threads,
+    NAMED_DIFFERENCES + 1,
+  );
+  if (differences.length === 0) return undefined;
+  const named = differences
+    .slice(0, NAMED_DIFFERENCES)
+    .map(({ path, reason }) => `${path} was ${reason}`);
+  return named.join(', ') + (differences.length > NAMED_DIFFERENCES ? ', and more' : '');
+}
+
+/**
+ * Packs in a child process, which keeps the packer's libraries out of the program, and without the
+ * launcher's variables, so that nothing in it takes itself for a rank.
+ */
+function packInChild(entries: readonly string[], path: string): void {
+  const env: NodeJS.ProcessEnv = { ...process.env };
+  for (const name of launcherVariables(process.env)) Reflect.deleteProperty(env, name);
+  delete env['NODE_OPTIONS'];
+  const conditions = userConditions().flatMap((condition) => ['--conditions', condition]);
+  // Loaded here alone: most jobs do not pack, and all would pay for it.
+  const { spawnSync } = process.getBuiltinModule('node:child_process');
+  const result = spawnSync(
+    process.execPath,
+    [
+      `${packageDirectory()}/dist/cli.js`,
+      'pack',
+      '--quiet',
+      '--json',
+      ...conditions,
+      '-o',
+      path,
+      ...entries,
+    ],
+    { env, stdio: ['ignore', 'pipe', 'pipe'], encoding: 'utf8', maxBuffer: 64 * 1024 * 1024 },
+  );
+  if (result.status === 0) return;
+  throw packFailure(result.stderr, result.status, result.signal, result.error);
+}
+
+/** The packer's own error, read back from its two lines on stderr. */
+function packFailure(
+  stderr: string,
+  status: number | null,
+  signal: string | null,
+  cause?: Error,
+): WallaError {
+  const told = /^walla: (?:\[[^\]]*\] )?(ERR_WALLA_\w+): (.*)\nhint: (.*)$/m.exec(stderr);
+  if (told?.[1] && told[2] && told[3])
+    return new WallaError(told[1] as WallaErrorCode, told[2], { hint: told[3] });
+  const how = signal
+    ? `was ended by ${signal} (${osConstants.signals[signal as NodeJS.Signals]})`
+    : `ended with ${status}`;
+  return new WallaError(
+    'ERR_WALLA_PACK',
+    `packing ${cause ? `could not start: ${cause.message}` : how}: ${stderr.trim().slice(-2000)}`,
+  );
+}

@@ -1,0 +1,211 @@
+/**
+ * Puts the archive on every node: node leaders reserve, receive, verify, extract and publish; then all
+ * ranks take hold of what their leader published.
+ */
+import { closeSync, readSync } from 'node:fs';
+import type { Communicator } from '../native/communicator.ts';
+import { loadAddon } from '../native/load-addon.ts';
+import { WallaError } from './errors.ts';
+import { decodeManifest } from './format/manifest.ts';
+import type { Job } from './job.ts';
+import type { LocatedArchive } from './locate.ts';
+import type { StageOptions } from './options.ts';
+import { baseCandidates, chooseBase, chooseExecutableBase } from './staging-base.ts';
+import { type HeldImage, type Placement, StagingDirectory } from './staging-directory.ts';
+import { copyImage } from './transport/file.ts';
+import { broadcastImage } from './transport/mpi.ts';
+
+/** What every rank must know of the archive; the root rank alone has it open. */
+export interface ArchivePlan {
+  path: string;
+  identity: string;
+  bytes: number;
+  bodyOffset: number;
+  bodySha256: string;
+  natives: number;
+}
+
+/** Where the image is on this node. */
+export interface PlacedImage {
+  image: HeldImage;
+  /** Directory with the extracted natives and whatever is materialized later. */
+  files: string;
+  /** Held separately where the image's own file system is mounted noexec. */
+  natives: HeldImage | undefined;
+  /** Bytes this rank received or copied. */
+  receivedBytes: number;
+}
+
+/**
+ * Collective over the job's world.
+ * @param archive the open archive, on the root rank (0)
+ * @throws AgreedError
+ */
+export function place(
+  job: Job,
+  plan: ArchivePlan,
+  archive: LocatedArchive | undefined,
+  options: StageOptions,
+): PlacedImage {
+  const { world } = job;
+  const nodeComm = world.splitByNode();
+  const isLeader = nodeComm.rank === 0;
+  const leaderComm = world.split(isLeader ? 0 : undefined, world.rank);
+  try {
+    return new NodePlacement(job, plan, archive, options, nodeComm, leaderComm).run();
+  } finally {
+    leaderComm?.free();
+    nodeComm.free();
+  }
+}
+
+class NodePlacement {
+  readonly #job: Job;
+  readonly #plan: ArchivePlan;
+  readonly #archive: LocatedArchive | undefined;
+  readonly #options: StageOptions;
+  readonly #node: Communicator;
+  readonly #leaders: Communicator | undefined;
+  #directory: StagingDirectory | undefined;
+  #nativeDirectory: StagingDirectory | undefined;
+  #placement: Placement | undefined;
+  #nativePlacement: Placement | undefined;
+  #held: HeldImage | undefined;
+  #heldNatives: HeldImage | undefined;
+
+  constructor(
+    job: Job,
+    plan: ArchivePlan,
+    archive: LocatedArchive | undefined,
+    options: StageOptions,
+    node: Communicator,
+    leaders: Communicator | undefined,
+  ) {
+    this.#job = job;
+    this.#plan = plan;
+    this.#archive = archive;
+    this.#options = options;
+    this.#node = node;
+    this.#leaders = leaders;
+  }
+
+  run(): PlacedImage {
+    const { identity } = this.#plan;
+    try {
+      this.#job.phase('reserve', () => {
+        if (this.#leaders) this.#reserve();
+      });
+      const receivedBytes = this.#job.phase('transfer', () =>
+        this.#leaders ? this.#transfer(this.#leaders) : 0,
+      );
+      this.#job.phase('extract', () => {
+        this.#extract();
+      });
+      const where = this.#node.bcastJson(
+        { base: this.#directory?.base, nativeBase: this.#nativeDirectory?.base },
+        0,
+      ) as { base: string; nativeBase?: string };
+      return this.#job.phase('hold', () => {
+        const image = this.#held ?? holdPublished(where.base, identity);
+        const natives =
+          where.nativeBase === undefined
+            ? undefined
+            : (this.#heldNatives ?? holdPublished(where.nativeBase, identity));
+        return { image, natives, files: `${(natives ?? image).path}/files`, receivedBytes };
+      });
+    } catch (error) {
+      // All ranks are here together: nobody can be using what is half done.
+      if (this.#placement) this.#directory?.abandon(this.#placement);
+      if (this.#nativePlacement) this.#nativeDirectory?.abandon(this.#nativePlacement);
+      this.#directory?.removeIfEmpty();
+      throw error;
+    }
+  }
+
+  #reserve(): void {
+    const candidates = baseCandidates(process.env, this.#options.directory);
+    const base = chooseBase(candidates);
+    this.#directory = new StagingDirectory(base);
+    this.#held = this.#directory.hold(this.#plan.identity);
+    if (!this.#held) this.#placement = this.#directory.begin(this.#plan.identity, this.#plan.bytes);
+    if (this.#plan.natives === 0) return;
+    const nativeBase = chooseExecutableBase([base, ...candidates]);
+    if (nativeBase === base) return;
+    this.#nativeDirectory = new StagingDirectory(nativeBase);
+    this.#heldNatives = this.#nativeDirectory.hold(this.#plan.identity);
+    if (!this.#heldNatives)
+      this.#nativePlacement = this.#nativeDirectory.begin(this.#plan.identity, 0);
+  }
+
+  #transfer(leaders: Communicator): number {
+    const { bytes, bodyOffset, bodySha256, path } = this.#plan;
+    const transport = leaders.size > 1 ? broadcastImage : copyImage;
+    const digest = transport(leaders, {
+      source: () => this.#sourceFd(),
+      targetFd: this.#placement?.imageFd ?? -1,
+      bytes,
+      hashFrom: bodyOffset,
+    });
+    if (digest === undefined || !this.#placement) return 0;
+    if (
+      digest !== bodySha256 ||
+      this.#receivedIdentity(this.#placement.imageFd) !== this.#plan.identity
+    )
+      throw new WallaError(
+        'ERR_WALLA_ARCHIVE_DAMAGED',
+        `${path} does not have the digest its manifest says`,
+      );
+    return bytes;
+  }
+
+  /** The root reads from its own node's image when it has one: then the shared file system is left alone. */
+  #sourceFd(): number {
+    if (this.#held) return loadAddon().openPrivateFileAt(this.#held.directoryFd, 'image', 'read');
+    return this.#archive?.fd ?? -1;
+  }
+
+  #receivedIdentity(imageFd: number): string {
+    const member = Buffer.alloc(this.#plan.bodyOffset - 512);
+    readSync(imageFd, member, 0, member.length, 512);
+    return decodeManifest(member, loadAddon().sha256).sha256;
+  }
+
+  #extract(): void {
+    if (!this.#directory) return;
+    const { identity } = this.#plan;
+    const addon = loadAddon();
+    const keep = this.#options.keep;
+    if (this.#placement) {
+      const image = addon.openImage(this.#placement.imageFd, ['/']);
+      const target = this.#nativePlacement ?? this.#placement;
+      const filesFd = addon.openPrivateDirectoryAt(target.directoryFd, 'files', true);
+      try {
+        if (this.#plan.natives > 0 && !this.#heldNatives) addon.extractElf(image, filesFd);
+      } catch (error) {
+        const { code, message } = error as NodeJS.ErrnoException;
+        throw code === 'ENOSPC'
+          ? new WallaError('ERR_WALLA_NO_SPACE', `cannot extract native addons: ${message}`)
+          : error;
+      } finally {
+        closeSync(filesFd);
+      }
+    }
+    if (this.#nativePlacement && this.#nativeDirectory) {
+      this.#heldNatives = this.#nativeDirectory.publish(this.#nativePlacement, identity, keep);
+      this.#nativePlacement = undefined;
+    }
+    if (this.#placement) {
+      this.#held = this.#directory.publish(this.#placement, identity, keep);
+      this.#placement = undefined;
+    }
+  }
+}
+
+function holdPublished(base: string, identity: string): HeldImage {
+  const held = new StagingDirectory(base).hold(identity);
+  if (held) return held;
+  throw new WallaError(
+    'ERR_WALLA_STAGING_DIRECTORY',
+    `the image ${identity} vanished from ${base}`,
+  );
+}

@@ -1,0 +1,183 @@
+/**
+ * Staging from beginning to end, to be read top to bottom: boot, locate, place, attach. Synchronous, so that the
+ * program's first line runs only when everything is in place.
+ */
+import { closeSync } from 'node:fs';
+import { installLoader } from '../loader/install.ts';
+import type { Entry } from '../loader/commonjs.ts';
+import { loadAddon } from '../native/load-addon.ts';
+import { packageDirectory } from '../native/addon-path.ts';
+import type { NativeImage } from '../native/addon.ts';
+import { type Attachment, fitsThisProcess, openAttachedImage } from './attachment.ts';
+import { shareWithChildren, inheritedAttachment } from './children.ts';
+import { WallaError } from './errors.ts';
+import { Job } from './job.ts';
+import { locate, type LocatedArchive } from './locate.ts';
+import type { StageOptions } from './options.ts';
+import { type ArchivePlan, place, type PlacedImage } from './place.ts';
+import { givenEntry } from './program-entry.ts';
+import { withNodeLock } from './node-lock.ts';
+import { summary } from './summary.ts';
+import type { Communicator } from '../native/communicator.ts';
+
+/** Attaches a child process or worker to the image its parent staged. Not collective. */
+export function attachInherited(options: StageOptions): boolean {
+  const attachment = inheritedAttachment(process.env);
+  if (!attachment || !fitsThisProcess(attachment)) return false;
+  let image: NativeImage;
+  try {
+    image = openAttachedImage(attachment);
+  } catch {
+    return false; // the job that staged it is over: the real files are all there is
+  }
+  install(image, attachment, entryOf(image, givenEntry()), options);
+  return true;
+}
+
+/**
+ * Stages the program that is starting. Collective over `world`.
+ * @throws AgreedError on every rank alike
+ */
+export function stage(world: Communicator, readStageOptions: () => StageOptions): void {
+  const job = new Job(world);
+  const options = job.phase('boot', readStageOptions);
+  const given = givenEntry();
+  // Without MPI the processes of a node cannot agree; a lock lets one of them do the work.
+  const { archive, plan, placed } =
+    world.size > 1
+      ? locateAndPlace(job, given, options)
+      : withNodeLock(options, () => locateAndPlace(job, given, options));
+  job.phase('attach', () => {
+    const attachment: Attachment = {
+      directory: placed.image.path,
+      files: placed.files,
+      roots: plan.roots,
+      abi: plan.abi,
+      conditions: plan.conditions,
+      preserveSymlinks: plan.preserveSymlinks,
+    };
+    const image = openAttachedImage(attachment);
+    const entry = plan.programs.find((program) => program.given === given);
+    if (given !== undefined && !(entry && image.find(entry.real, true) >= 0))
+      throw new WallaError(
+        'ERR_WALLA_NOT_PACKED',
+        `${plan.path} does not hold the program ${given}`,
+      );
+    install(image, attachment, entry, options);
+    shareWithChildren(attachment, process.env);
+    removeWhenLast(placed, options);
+  });
+  if (options.verbose) summary(job, plan, placed, archive?.packed ?? false);
+}
+
+interface FullPlan extends ArchivePlan {
+  roots: string[];
+  programs: Entry[];
+  abi: string;
+  conditions: string[];
+  preserveSymlinks: boolean;
+}
+
+interface Located {
+  archive: LocatedArchive | undefined;
+  plan: FullPlan;
+  placed: PlacedImage;
+}
+
+function locateAndPlace(job: Job, given: string | undefined, options: StageOptions): Located {
+  const { world } = job;
+  const entries = distinctEntries(world, given);
+  const archive = job.phase(
+    'locate',
+    () => (world.rank === 0 ? locate(entries, options) : undefined),
+    true,
+  );
+  try {
+    const plan = world.bcastJson(archive && planOf(archive), 0) as FullPlan;
+    return { archive, plan, placed: place(job, plan, archive, options) };
+  } finally {
+    if (archive) closeSync(archive.fd);
+  }
+}
+
+function planOf({ path, identity, bytes, manifest, roots, programs }: LocatedArchive): FullPlan {
+  const { body, counts, abi, conditions, preserveSymlinks } = manifest;
+  return {
+    path,
+    identity,
+    bytes,
+    bodyOffset: body.offset,
+    bodySha256: body.sha256,
+    natives: counts.natives,
+    roots,
+    programs,
+    abi,
+    conditions,
+    preserveSymlinks,
+  };
+}
+
+/**
+ * The program files of all ranks, without repetition, on the root; its own alone elsewhere.
+ * Mostly all ranks run one program: then it costs one broadcast and one reduction.
+ */
+function distinctEntries(world: Communicator, given: string | undefined): string[] {
+  const rootGiven = world.bcastJson(given ?? null, 0) as string | null;
+  const different = new Float64Array([rootGiven === (given ?? null) ? 0 : 1]);
+  world.allreduce(different, 'sum');
+  if (different[0] === 0) return given === undefined ? [] : [given];
+  const all = world.gatherJson(given ?? null, 0) as (string | null)[] | undefined;
+  return [...new Set(all ?? [given ?? null])].filter((path): path is string => path !== null);
+}
+
+/** A child's entry: found as it stands, or left to Node.js to find. */
+function entryOf(image: NativeImage, given: string | undefined): Entry | undefined {
+  if (given === undefined) return undefined;
+  const found = image.find(given, true);
+  return found >= 0 && image.format(found) !== 0 ? { given, real: image.path(found) } : undefined;
+}
+
+function install(
+  image: NativeImage,
+  attachment: Attachment,
+  entry: Entry | undefined,
+  options: StageOptions,
+): void {
+  installLoader({
+    image,
+    attachment,
+    entry,
+    shadow: options.shadow,
+    hooksThreadFile: `${packageDirectory()}/dist/hooks-thread.js`,
+    localPath: (file) => localPath(image, attachment, file),
+  });
+}
+
+/** Where a packed file stands as a real file on this node; written there if it is not ELF and so was not extracted. */
+function localPath(image: NativeImage, attachment: Attachment, entry: number): string {
+  const addon = loadAddon();
+  const root = image.path(0);
+  const path = image.path(entry);
+  const relative = root === '/' ? path.slice(1) : path.slice(root.length + 1);
+  const split = attachment.files.lastIndexOf('/');
+  const imageFd = addon.openPrivateDirectory(attachment.files.slice(0, split), false);
+  try {
+    const filesFd = addon.openPrivateDirectoryAt(imageFd, 'files', false);
+    try {
+      addon.materialize(image, entry, filesFd);
+    } finally {
+      addon.close(filesFd);
+    }
+  } finally {
+    addon.close(imageFd);
+  }
+  return `${attachment.files}/${relative}`;
+}
+
+/** The last process of the node to end removes the image, whatever the order in which ranks end. */
+function removeWhenLast(placed: PlacedImage, options: StageOptions): void {
+  if (options.keep) return;
+  for (const held of [placed.image, placed.natives]) {
+    if (held) loadAddon().removeAtExit(held.path, held.lockFd);
+  }
+}

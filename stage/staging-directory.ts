@@ -1,0 +1,229 @@
+/**
+ * The staging directory: where images live on a node, who may touch them, and when they go.
+ *
+ *     <base>/walla-<uid>/           private to the user
+ *       .gate                       locked for the moments in which names below change
+ *       .placing                    locked while a process without MPI places an image
+ *       <identity>/                 one published image
+ *         lock                      every process that uses the image holds a shared flock on it
+ *         image                     the archive, byte for byte
+ *         files/                    native addons and libraries, with their layout
+ *         keep                      present when the image is to outlive its last user
+ *       <identity>.<pid>.partial/   the same, while it is being placed
+ *
+ * The kernel drops a flock when its holder dies, however it dies. So whoever can take the lock of an
+ * image exclusively, while holding the gate, knows that nobody uses it, and may remove it.
+ */
+import { closeSync, rmdirSync, unlinkSync } from 'node:fs';
+import type { WallaAddon } from '../native/addon.ts';
+import { loadAddon } from '../native/load-addon.ts';
+import { formatBytes } from './format-bytes.ts';
+import { WallaError } from './errors.ts';
+
+const GATE = '.gate';
+/** Lock of node-lock.ts, in the same directory. */
+export const PLACING = '.placing';
+
+/** A published image that this process holds: it stays while the process lives. */
+export interface HeldImage {
+  /** Absolute path of the image's directory. */
+  path: string;
+  directoryFd: number;
+  /** Holds the shared lock; closed by the kernel, or by `release`. */
+  lockFd: number;
+}
+
+/** An image being placed: nobody else sees it before `publish`. */
+export interface Placement extends HeldImage {
+  partialName: string;
+  imageFd: number;
+}
+
+export class StagingDirectory {
+  /** Directory that the user's directory is in. */
+  readonly base: string;
+  /** Absolute path of the user's directory. */
+  readonly path: string;
+  readonly #addon: WallaAddon;
+
+  /** @param base node-local directory, preferably in memory */
+  constructor(base: string) {
+    this.#addon = loadAddon();
+    this.base = base;
+    this.path = `${base.replace(/\/+$/, '')}/walla-${process.geteuid?.() ?? 0}`;
+  }
+
+  /**
+   * Takes hold of a published image.
+   * @returns undefined when this node has none
+   */
+  hold(identity: string): HeldImage | undefined {
+    return this.#behindGate((userFd) => this.#hold(userFd, identity));
+  }
+
+  /**
+   * Starts to place an image: makes a private directory and a file of this size with its blocks
+   * reserved. Removes what dead jobs left, first.
+   * @throws WallaError ERR_WALLA_NO_SPACE
+   */
+  begin(identity: string, bytes: number): Placement {
+    return this.#behindGate((userFd) => {
+      this.#sweep(userFd);
+      const partialName = `${identity}.${process.pid}.partial`;
+      this.#addon.removeTreeAt(userFd, partialName);
+      const directoryFd = this.#addon.openPrivateDirectoryAt(userFd, partialName, true);
+      const lockFd = this.#addon.openPrivateFileAt(directoryFd, 'lock', 'create');
+      this.#addon.lock(lockFd, 'shared', true);
+      const placement = {
+        path: `${this.path}/${identity}`,
+        partialName,
+        directoryFd,
+        lockFd,
+        imageFd: -1,
+      };
+      try {
+        if (bytes > 0) {
+          const { freeBytes } = this.#addon.fileSystem(directoryFd);
+          if (freeBytes < bytes) throw noSpace(bytes, freeBytes, this.path);
+          placement.imageFd = this.#addon.openPrivateFileAt(directoryFd, 'image', 'create');
+          this.#addon.reserve(placement.imageFd, bytes);
+        }
+      } catch (error) {
+        this.#drop(userFd, placement);
+        throw (error as NodeJS.ErrnoException).code === 'ENOSPC'
+          ? noSpace(bytes, this.#addon.fileSystem(userFd).freeBytes, this.path)
+          : error;
+      }
+      return placement;
+    });
+  }
+
+  /** Gives a placed image its name. If another job on this node was first, takes hold of its image instead. */
+  publish(placement: Placement, identity: string, keep: boolean): HeldImage {
+    return this.#behindGate((userFd) => {
+      const earlier = this.#hold(userFd, identity);
+      if (earlier) {
+        this.#drop(userFd, placement);
+        return earlier;
+      }
+      if (keep) closeSync(this.#addon.openPrivateFileAt(placement.directoryFd, 'keep', 'create'));
+      this.#addon.renameAt(userFd, placement.partialName, identity);
+      if (placement.imageFd >= 0) closeSync(placement.imageFd);
+      return { path: placement.path, directoryFd: placement.directoryFd, lockFd: placement.lockFd };
+    });
+  }
+
+  /** Removes an image that could not be placed. */
+  abandon(placement: Placement): void {
+    this.#behindGate((userFd) => this.#drop(userFd, placement));
+  }
+
+  /**
+   * Removes every image that no process holds.
+   * @param kept whether images left by WALLA_KEEP go too
+   * @returns names removed
+   */
+  clean(kept: boolean): string[] {
+    const removed = this.#behindGate((userFd) => this.#sweep(userFd, kept));
+    this.removeIfEmpty();
+    return removed;
+  }
+
+  /** Removes the user's directory when nothing is left in it. */
+  removeIfEmpty(): void {
+    this.#behindGate((userFd) => {
+      if (this.#addon.listDirectory(userFd).length > 1) return;
+      unlinkSync(`${this.path}/${GATE}`);
+      try {
+        rmdirSync(this.path);
+      } catch (error) {
+        // Another process came in between and made a gate of its own: the directory is in use again.
+        if ((error as NodeJS.ErrnoException).code !== 'ENOTEMPTY') throw error;
+      }
+    });
+  }
+
+  #hold(userFd: number, identity: string): HeldImage | undefined {
+    let directoryFd: number;
+    try {
+      directoryFd = this.#addon.openPrivateDirectoryAt(userFd, identity, false);
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+      throw error;
+    }
+    const lockFd = this.#addon.openPrivateFileAt(directoryFd, 'lock', 'write');
+    if (lockFd < 0) {
+      closeSync(directoryFd);
+      return undefined;
+    }
+    this.#addon.lock(lockFd, 'shared', true);
+    return { path: `${this.path}/${identity}`, directoryFd, lockFd };
+  }
+
+  #drop(userFd: number, placement: Placement): void {
+    this.#addon.removeTreeAt(userFd, placement.partialName);
+    if (placement.imageFd >= 0) closeSync(placement.imageFd);
+    closeSync(placement.lockFd);
+    closeSync(placement.directoryFd);
+  }
+
+  #sweep(userFd: number, kept = false): string[] {
+    const removed: string[] = [];
+    for (const name of this.#addon.listDirectory(userFd)) {
+      if (name === GATE || name === PLACING) continue;
+      if (this.#isUnused(userFd, name, kept)) {
+        this.#addon.removeTreeAt(userFd, name);
+        removed.push(name);
+      }
+    }
+    return removed;
+  }
+
+  #isUnused(userFd: number, name: string, kept: boolean): boolean {
+    let directoryFd: number;
+    try {
+      directoryFd = this.#addon.openPrivateDirectoryAt(userFd, name, false);
+    } catch {
+      return true; // not a directory of ours: it has no business here
+    }
+    try {
+      if (!kept && this.#addon.listDirectory(directoryFd).includes('keep')) return false;
+      const lockFd = this.#addon.openPrivateFileAt(directoryFd, 'lock', 'write');
+      if (lockFd < 0) return true;
+      try {
+        return this.#addon.lock(lockFd, 'exclusive', false);
+      } finally {
+        closeSync(lockFd);
+      }
+    } finally {
+      closeSync(directoryFd);
+    }
+  }
+
+  /** Runs `action` alone among all processes that change names in the user's directory. */
+  #behindGate<T>(action: (userFd: number) => T): T {
+    for (;;) {
+      const userFd = this.#addon.openPrivateDirectory(this.path, true);
+      let gateFd = -1;
+      try {
+        gateFd = this.#addon.openPrivateFileAt(userFd, GATE, 'open');
+        this.#addon.lock(gateFd, 'exclusive', true);
+        // The last user may have removed gate and directory while we waited: then start again.
+        if (this.#addon.isSameFile(gateFd, userFd, GATE)) return action(userFd);
+      } catch (error) {
+        // The directory was removed between opening it and opening its gate.
+        if ((error as NodeJS.ErrnoException).code !== 'ENOENT' || gateFd >= 0) throw error;
+      } finally {
+        if (gateFd >= 0) closeSync(gateFd);
+        closeSync(userFd);
+      }
+    }
+  }
+}
+
+function noSpace(bytes: number, freeBytes: number, path: string): WallaError {
+  return new WallaError(
+    'ERR_WALLA_NO_SPACE',
+    `archive needs ${formatBytes(bytes)}, ${path} has ${formatBytes(freeBytes)} free`,
+  );
+}

@@ -1,0 +1,28 @@
+/**
+ * A pipelined broadcast among the leaders whose nodes lack the image, straight into their mapped
+ * files. Leaders that have it leave after one reduction.
+ */
+import type { Transport } from './transport.ts';
+
+/** Root of the broadcast, in the communicator of the leaders. */
+const ROOT = 0;
+
+export const broadcastImage: Transport = (leaders, { source, targetFd, bytes, hashFrom }) => {
+  const lacking = new Float64Array([targetFd >= 0 ? 1 : 0]);
+  leaders.allreduce(lacking, 'sum');
+  if (lacking[0] === 0) return undefined;
+  const isRoot = leaders.rank === ROOT;
+  const receivers = leaders.split(isRoot || targetFd >= 0 ? 0 : undefined, leaders.rank);
+  if (!receivers) return undefined;
+  try {
+    return receivers.broadcastFile({
+      root: ROOT,
+      sourceFd: isRoot ? source() : -1,
+      targetFd,
+      bytes,
+      hashFrom,
+    });
+  } finally {
+    receivers.free();
+  }
+};
