@@ -1,0 +1,4 @@
+/** How the program is named on the command line. */
+import { testCases } from './compare.ts';
+
+testCases(/^entries/);

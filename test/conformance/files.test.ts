@@ -1,0 +1,4 @@
+/** What `fs` answers. */
+import { testCases } from './compare.ts';
+
+testCases(/^fs-/);

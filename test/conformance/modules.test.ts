@@ -1,0 +1,4 @@
+/** Modules: what programs see of them. */
+import { testCases } from './compare.ts';
+
+testCases(/^modules-/);

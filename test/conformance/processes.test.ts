@@ -1,0 +1,4 @@
+/** Worker threads and child processes. */
+import { testCases } from './compare.ts';
+
+testCases(/^processes/);

@@ -1,0 +1,4 @@
+/** Other tools in the same process. */
+import { testCases } from './compare.ts';
+
+testCases(/^tools/);

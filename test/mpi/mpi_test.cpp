@@ -1,0 +1,135 @@
+// Checks native/src/mpi without Node.js, on any number of ranks. Prints "ok" on every rank.
+
+#include <fcntl.h>
+#include <mpi.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <cstdlib>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+#include "../../native/src/mpi/broadcast_file.h"
+#include "../../native/src/mpi/check.h"
+#include "../../native/src/mpi/communicator.h"
+#include "../../native/src/mpi/environment.h"
+
+using walla::mpi::Communicator;
+
+namespace {
+
+void expect(bool condition, const char* what, int line) {
+  if (condition) return;
+  std::fprintf(stderr, "line %d: expected %s\n", line, what);
+  std::exit(1);
+}
+#define EXPECT(condition) expect(condition, #condition, __LINE__)
+
+/// A file in memory with bytes that differ from place to place.
+int memoryFile(std::int64_t bytes, bool filled) {
+  const int fd = memfd_create("walla-test", MFD_CLOEXEC);
+  EXPECT(fd >= 0 && ftruncate(fd, bytes) == 0);
+  std::vector<unsigned char> content(std::size_t(filled ? bytes : 0));
+  for (std::size_t i = 0; i < content.size(); ++i) content[i] = static_cast<unsigned char>(i * 7);
+  EXPECT(pwrite(fd, content.data(), content.size(), 0) == ssize_t(content.size()));
+  return fd;
+}
+
+std::vector<unsigned char> contentOf(int fd, std::int64_t bytes) {
+  std::vector<unsigned char> content(static_cast<std::size_t>(bytes));
+  EXPECT(pread(fd, content.data(), content.size(), 0) == ssize_t(bytes));
+  return content;
+}
+
+/// The limit is lowered so that everything goes in pieces, as it would beyond 1 GiB.
+void testPieces(const Communicator& comm) {
+  const int rank = comm.rank();
+  const int size = comm.size();
+  for (const std::int64_t limit : {8, 24, 1 << 20}) {
+    walla::mpi::messageLimit = limit;
+    std::vector<std::uint8_t> mine(std::size_t(10 * rank + 1), std::uint8_t(rank));
+    for (int root = 0; root < size; ++root) {
+      auto gathered = comm.gather(mine.data(), std::int64_t(mine.size()), root);
+      EXPECT(gathered.count() == std::size_t(rank == root ? size : 0));
+      for (std::size_t r = 0; r < gathered.count(); ++r) {
+        EXPECT(gathered.size(r) == 10 * r + 1);
+        for (std::size_t i = 0; i < gathered.size(r); ++i) EXPECT(gathered.data(r)[i] == r);
+      }
+      std::vector<double> numbers(100, rank == root ? 1.5 : 0.0);
+      comm.bcast(numbers.data(), 800, root);
+      for (const double number : numbers) EXPECT(number == 1.5);
+    }
+    auto all = comm.allgather(mine.data(), std::int64_t(mine.size()));
+    EXPECT(all.count() == std::size_t(size));
+    for (std::size_t r = 0; r < all.count(); ++r) {
+      for (std::size_t i = 0; i < all.size(r); ++i) EXPECT(all.data(r)[i] == r);
+    }
+    std::vector<std::int64_t> sums(50, rank);
+    comm.allreduce(sums.data(), 50, walla::mpi::Op::kSum, rank == 0);
+    for (const std::int64_t sum : sums) EXPECT(sum == size * (size - 1) / 2);
+  }
+  walla::mpi::messageLimit = std::int64_t{1} << 30;
+}
+
+void testFiles(const Communicator& comm) {
+  constexpr std::int64_t kBytes = 3 * 100'000 + 11;
+  const int source = memoryFile(kBytes, true);
+  for (int root = 0; root < comm.size(); ++root) {
+    for (const bool rootReceives : {true, false}) {
+      const int target = memoryFile(kBytes, false);
+      walla::mpi::FileBroadcast transfer;
+      transfer.root = root;
+      transfer.bytes = kBytes;
+      transfer.chunkBytes = 5'000;
+      transfer.sourceFd = comm.rank() == root ? source : -1;
+      transfer.targetFd = comm.rank() == root && !rootReceives ? -1 : target;
+      const std::string digest = walla::mpi::broadcastFile(comm, transfer);
+      EXPECT(digest.size() == 64);
+      EXPECT(transfer.targetFd < 0 || contentOf(target, kBytes) == contentOf(source, kBytes));
+      auto digests = comm.allgather(digest.data(), 64);
+      for (std::size_t r = 0; r < digests.count(); ++r) {
+        EXPECT(digest == std::string(reinterpret_cast<char*>(digests.data(r)), 64));
+      }
+      close(target);
+    }
+  }
+  close(source);
+}
+
+void testErrors(const Communicator& comm) {
+  try {
+    comm.bcast(nullptr, 1, comm.size());
+    EXPECT(!"an error for a root that is none");
+  } catch (const walla::mpi::MpiError& error) {
+    EXPECT(error.errorClass() == MPI_ERR_ROOT);
+    EXPECT(error.call() == "MPI_Bcast");
+    EXPECT(std::string(error.what()).rfind("MPI_Bcast failed: ", 0) == 0);
+  }
+}
+
+}  // namespace
+
+int main() {
+  EXPECT(!walla::mpi::isInitialized());
+  try {
+    walla::mpi::requireUsable();
+    EXPECT(!"an error before initialize");
+  } catch (const walla::mpi::EnvironmentError&) {
+  }
+  EXPECT(walla::mpi::initialize().initializedHere);
+  EXPECT(&walla::mpi::initialize() == &walla::mpi::initialize());
+  {
+    auto world = Communicator::duplicate(MPI_COMM_WORLD);
+    testPieces(world);
+    testFiles(world);
+    testErrors(world);
+    auto node = world.splitByNode();
+    auto leaders = world.split(node.rank() == 0 ? std::optional<int>(0) : std::nullopt, 0);
+    EXPECT(leaders.has_value() == (node.rank() == 0));
+    world.barrier(true);
+  }
+  std::puts("ok");
+  return 0;  // the exit handler finalizes
+}
