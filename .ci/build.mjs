@@ -1,0 +1,148 @@
+/**
+ * Builds dist/ from the sources.
+ *
+ *     node .ci/build.mjs             bundles and, if native/build.mjs is there, the native core
+ *     node .ci/build.mjs --types     type declarations in dist/types as well
+ *     node .ci/build.mjs --no-native bundles only
+ *
+ * Files are written aside and renamed, and only if they changed: programs may be running from dist/.
+ */
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
+import path from 'node:path';
+import { parseArgs } from 'node:util';
+import { must, root, say } from './shared.mjs';
+
+const { values: options } = parseArgs({
+  options: {
+    types: { type: 'boolean', default: false },
+    native: { type: 'boolean', default: true },
+  },
+  allowNegative: true,
+});
+
+let esbuild;
+try {
+  esbuild = await import('esbuild');
+} catch (error) {
+  if (error.code !== 'ERR_MODULE_NOT_FOUND') throw error;
+  say('build: esbuild is not installed. Type: npm run setup');
+  process.exit(1);
+}
+
+const dist = path.join(root, 'dist');
+const common = {
+  absWorkingDir: root,
+  bundle: true,
+  platform: 'node',
+  target: 'node20',
+  write: false,
+  outdir: 'dist',
+  logLevel: 'warning',
+  legalComments: 'none',
+};
+
+// What every rank reads is one file each: no chunks, no npm package outside it.
+const preload = {
+  ...common,
+  format: 'cjs',
+  outExtension: { '.js': '.cjs' },
+  banner: {
+    js: "'use strict';\nconst __walla_url = require('node:url').pathToFileURL(__filename).href;",
+  },
+  define: { 'import.meta.url': '__walla_url' },
+};
+const hooksThread = { ...common, format: 'esm' };
+// The rest is for one process per job: shared chunks, npm packages as installed.
+const library = {
+  ...common,
+  format: 'esm',
+  packages: 'external',
+  splitting: true,
+  chunkNames: 'chunk-[hash]',
+};
+
+const groups = [
+  { settings: preload, entries: { stage: 'stage/preload.ts' } },
+  { settings: hooksThread, entries: { 'hooks-thread': 'loader/hooks-thread.ts' } },
+  {
+    settings: library,
+    entries: {
+      cli: 'stage/cli.ts',
+      index: 'stage/index.ts',
+      mpi: 'native/mpi.ts',
+      collfs: 'native/collfs.ts',
+      loader: 'loader/index.ts',
+    },
+  },
+];
+// Files that are started by path, as they are.
+const copies = ['stage/pack/recorder.cjs', 'stage/pack/resolver-worker.mjs'];
+
+function present(source) {
+  if (existsSync(path.join(root, source))) return true;
+  say(`build: ${source} is not there, left out`);
+  return false;
+}
+
+function write(name, contents) {
+  const file = path.join(dist, name);
+  if (existsSync(file) && contents.equals(readFileSync(file))) return;
+  const aside = `${file}.${process.pid}`;
+  writeFileSync(aside, contents);
+  if (name === 'cli.js') chmodSync(aside, 0o755);
+  renameSync(aside, file);
+}
+
+async function bundle({ settings, entries }) {
+  const entryPoints = Object.fromEntries(
+    Object.entries(entries).filter(([, source]) => present(source)),
+  );
+  if (Object.keys(entryPoints).length === 0) return [];
+  const { outputFiles } = await esbuild.build({ ...settings, entryPoints });
+  return outputFiles.map((file) => ({
+    name: path.relative(dist, file.path),
+    contents: Buffer.from(file.contents),
+  }));
+}
+
+mkdirSync(dist, { recursive: true });
+let files;
+try {
+  files = (await Promise.all(groups.map(bundle))).flat();
+} catch (error) {
+  // esbuild has said where already.
+  if (!Array.isArray(error.errors)) throw error;
+  process.exit(1);
+}
+for (const source of copies.filter(present)) {
+  files.push({ name: path.basename(source), contents: readFileSync(path.join(root, source)) });
+}
+const SHEBANG = '#!/usr/bin/env node\n';
+// Chunks first: an entry must never name one that is not there yet.
+files.sort((a, b) => Number(b.name.startsWith('chunk-')) - Number(a.name.startsWith('chunk-')));
+for (const { name, contents } of files) {
+  const needsShebang = name === 'cli.js' && !contents.subarray(0, 2).equals(Buffer.from('#!'));
+  write(name, needsShebang ? Buffer.concat([Buffer.from(SHEBANG), contents]) : contents);
+}
+const names = new Set(files.map(({ name }) => name));
+for (const name of readdirSync(dist)) {
+  if (/^chunk-\w+\.js$/.test(name) && !names.has(name)) rmSync(path.join(dist, name));
+}
+
+if (options.types) {
+  rmSync(path.join(dist, 'types'), { recursive: true, force: true });
+  must(process.execPath, ['node_modules/typescript/bin/tsc', '-p', 'tsconfig.build.json']);
+}
+
+if (options.native && present('native/build.mjs')) {
+  must(process.execPath, ['native/build.mjs', '--quiet']);
+}
