@@ -2,7 +2,7 @@
  * ES modules from the image, on the thread that imports them (Node.js 22.15 and later). `require`
  * passes through: commonjs.ts has answered it already, with more knowledge than a hook gets.
  */
-import { importsAddons, importsWasm } from './node-features.ts';
+import { isImportable } from './node-features.ts';
 import { hasAttributes, type SyncHooks } from './node-internals.ts';
 import { type Lookup, pathOf } from './lookup.ts';
 
@@ -32,13 +32,4 @@ export function syncHooks(lookup: Lookup): SyncHooks {
       return { format, source, shortCircuit: true };
     },
   };
-}
-
-/** Whether this Node.js imports such files; where not, its own resolver raises its own error. */
-function isImportable(format: string | undefined): boolean {
-  return format === 'addon'
-    ? importsAddons
-    : format === 'wasm'
-      ? importsWasm
-      : format !== undefined;
 }

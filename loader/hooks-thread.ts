@@ -5,12 +5,7 @@
  */
 import type { Attachment } from '../stage/attachment.ts';
 import { openAttachedImage } from '../stage/attachment.ts';
-import {
-  commonjsFormatOffThread,
-  hasSyncHooks,
-  importsAddons,
-  importsWasm,
-} from './node-features.ts';
+import { commonjsFormatOffThread, hasSyncHooks, isImportable } from './node-features.ts';
 import {
   hasAttributes,
   type LoadContext,
@@ -61,12 +56,4 @@ export function load(
     source,
     shortCircuit: true,
   };
-}
-
-function isImportable(format: string | undefined): boolean {
-  return format === 'addon'
-    ? importsAddons
-    : format === 'wasm'
-      ? importsWasm
-      : format !== undefined;
 }

@@ -24,14 +24,23 @@ export const isMainThread = (process.abort as { disabled?: boolean }).disabled !
 export const isHooksThread = !isMainThread && runsHooks();
 
 /** Imports of WebAssembly modules: on by default from Node.js 24.5, behind a flag before. lib/internal/modules/esm/formats.js */
-export const importsWasm =
+const importsWasm =
   major > 24 || (major === 24 && minor >= 5) || hasFlag('--experimental-wasm-modules');
 
 /** Imports of native addons: on by default from Node.js 24 here, behind a flag in 22. lib/internal/modules/esm/formats.js */
-export const importsAddons = major >= 24 || hasFlag('--experimental-addon-modules');
+const importsAddons = major >= 24 || hasFlag('--experimental-addon-modules');
 
 /** The hooks thread's CommonJS format with a full `require`, undocumented; needed where there are no synchronous hooks. lib/internal/modules/esm/translators.js */
 export const commonjsFormatOffThread = 'commonjs-sync';
+
+/** Whether this Node.js imports files of this module format; where not, its own resolver raises its own error. */
+export function isImportable(format: string | undefined): boolean {
+  return format === 'addon'
+    ? importsAddons
+    : format === 'wasm'
+      ? importsWasm
+      : format !== undefined;
+}
 
 /** Whether a flag was given on the command line or in NODE_OPTIONS. */
 export function hasFlag(flag: string): boolean {

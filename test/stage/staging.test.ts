@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
 import {
   chmodSync,
   copyFileSync,
@@ -136,7 +137,7 @@ describe('staging', () => {
         ],
         [
           'an archive of another platform',
-          /ERR_WALLA_(PLATFORM|ARCHIVE_DAMAGED): /,
+          /ERR_WALLA_PLATFORM: .* was packed for sunos x64, this is linux x64/,
           () => ({ WALLA_ARCHIVE: damaged('platform', claimOtherPlatform) }),
         ],
         [
@@ -226,10 +227,14 @@ describe('staging', () => {
     writeFileSync(path, bytes);
   }
 
+  /** A whole archive that says it is for another system: its manifest has the right digest of itself. */
   function claimOtherPlatform(path: string): void {
     const bytes = readFileSync(path);
-    const at = bytes.indexOf('"linux"');
-    bytes.write('"sunos"', at);
+    const member = bytes.subarray(512, 512 + parseInt(bytes.toString('latin1', 124, 136), 8));
+    member.write('"sunos"', member.indexOf('"linux"'));
+    const digestAt = member.lastIndexOf('"sha256": "') + '"sha256": "'.length;
+    member.write('0'.repeat(64), digestAt);
+    member.write(createHash('sha256').update(member).digest('hex'), digestAt);
     writeFileSync(path, bytes);
   }
 });
