@@ -11,6 +11,7 @@ import {
   patch,
   type ResolveOptions,
 } from './node-internals.ts';
+import { countModule } from './young-generation.ts';
 
 export type { Entry } from './main-entry.ts';
 
@@ -62,6 +63,7 @@ function loadScript(
     const format = packed < 0 ? undefined : lookup.format(packed);
     // A file without a module format (a script of another kind) is for Node.js to judge.
     if (format === undefined || format === 'json') return original.apply(this, args as never);
+    countModule();
     return module._compile(image.text(packed), filename, format);
   };
 }

@@ -27,6 +27,8 @@ export interface PackedModule {
   /** URL with the specifier's own query and fragment. */
   url: string;
   format: ModuleFormat | undefined;
+  /** The table itself has the answer, so that nothing the program writes changes it. */
+  isTabled: boolean;
 }
 
 /** What `find` answers for a name that cannot exist: its directory is complete and frozen. */
@@ -85,6 +87,11 @@ export class Lookup {
     if (this.#preservesSymlinks) return this.file(path);
     const entry = this.image.find(path, false);
     return entry >= 0 && this.#isFile(entry) && !this.#writes.isWritten(path) ? entry : -1;
+  }
+
+  /** Whether the program has written this file, or something above it. */
+  isWritten(path: string): boolean {
+    return this.#writes.hasWrites && this.#writes.isWritten(path);
   }
 
   format(entry: number): ModuleFormat | undefined {
@@ -160,10 +167,10 @@ export class Lookup {
     const parentPath = pathOf(parentURL);
     if (parentPath === undefined) return undefined;
     const found = this.image.resolve(KIND_IMPORT, parentPath, specifier);
-    if (found >= 0) return this.#packed(found, '');
+    if (found >= 0) return this.#packed(found, '', true);
     if (found < -1) {
       const [outcome, text, entry] = this.image.resolution(-found - 2);
-      if (outcome === OUTCOME_FILE) return this.#packed(entry, text);
+      if (outcome === OUTCOME_FILE) return this.#packed(entry, text, true);
       if (outcome === OUTCOME_ABSENT && this.#isStillAbsent(specifier, parentPath)) {
         this.counts.hits++;
         return { absent: absentError(text, this.#root(), parentPath, specifier) };
@@ -201,13 +208,13 @@ export class Lookup {
     const entry = this.file(path);
     if (entry < 0) return undefined;
     const suffix = /[?#].*$/s.exec(url);
-    return this.#packed(entry, suffix?.[0] ?? '');
+    return this.#packed(entry, suffix?.[0] ?? '', false);
   }
 
-  #packed(entry: number, suffix: string): PackedModule {
+  #packed(entry: number, suffix: string, isTabled: boolean): PackedModule {
     this.counts.hits++;
     const path = this.image.path(entry);
-    return { entry, path, url: urlOf(path) + suffix, format: this.format(entry) };
+    return { entry, path, url: urlOf(path) + suffix, format: this.format(entry), isTabled };
   }
 
   #isFile(entry: number): boolean {

@@ -50,6 +50,11 @@ export function hasFlag(flag: string): boolean {
   );
 }
 
+/** The same for a flag that takes a value, in either spelling. */
+export function hasFlagOrValue(flag: string): boolean {
+  return hasFlag(flag) || process.execArgv.some((argument) => argument.startsWith(flag + '='));
+}
+
 function runsHooks(): boolean {
   const threads: { isInternalThread?: boolean; parentPort: unknown } =
     process.getBuiltinModule('node:worker_threads');
