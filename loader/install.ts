@@ -6,7 +6,9 @@ import { syncHooks } from './esm-hooks.ts';
 import { Lookup } from './lookup.ts';
 import { type Entry, MainEntry, patchMain } from './main-entry.ts';
 import { installNativeAddons } from './native-addons.ts';
-import { hasFlag } from './node-features.ts';
+import { holdHooksThread } from './held-hooks-thread.ts';
+import { ImportAnswers } from './import-answers.ts';
+import { canHoldHooksThread, hasFlag } from './node-features.ts';
 import { Module, patch } from './node-internals.ts';
 import { installFsReads, installFsWrites } from './shadow/install.ts';
 import { ShadowedPaths } from './shadow/shadowed-path.ts';
@@ -56,7 +58,8 @@ function installImports(lookup: Lookup, options: LoaderOptions): void {
     });
   };
   if (!Module.registerHooks) {
-    offThread();
+    if (canHoldHooksThread) holdHooksThread(new ImportAnswers(lookup), offThread);
+    else offThread();
     return;
   }
   const hooks = Module.registerHooks(syncHooks(lookup));

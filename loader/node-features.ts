@@ -33,6 +33,9 @@ const importsAddons = major >= 24 || hasFlag('--experimental-addon-modules');
 /** The hooks thread's CommonJS format with a full `require`, undocumented; needed where there are no synchronous hooks. lib/internal/modules/esm/translators.js */
 export const commonjsFormatOffThread = 'commonjs-sync';
 
+/** Whether the messages to the hooks thread are those that held-hooks-thread.ts answers. lib/internal/modules/esm/hooks.js of the v20.x branch */
+export const canHoldHooksThread = major === 20;
+
 /** Whether this Node.js imports files of this module format; where not, its own resolver raises its own error. */
 export function isImportable(format: string | undefined): boolean {
   return format === 'addon'

@@ -70,6 +70,7 @@ export interface ModuleInternals {
   _cache: Record<string, NodeJS.Module | undefined>;
   runMain(main?: string): unknown;
   register(...args: unknown[]): unknown;
+  isBuiltin(specifier: string): boolean;
   registerHooks?(hooks: SyncHooks): { deregister(): void };
   syncBuiltinESMExports(): void;
 }

@@ -22,8 +22,8 @@ std::u16string wide(const std::string& bytes) {
   CHECK(decodes(bytes, &text));
   std::u16string units;
   for (size_t i = 0; i < text.length; ++i) {
-    units += text.latin1 ? static_cast<char16_t>(static_cast<uint8_t>(text.latin1[i]))
-                         : text.utf16[i];
+    units +=
+        text.latin1 ? static_cast<char16_t>(static_cast<uint8_t>(text.latin1[i])) : text.utf16[i];
   }
   return units;
 }
