@@ -14,14 +14,18 @@ export const broadcastImage: Transport = (leaders, { source, targetFd, bytes, ha
   const isRoot = leaders.rank === ROOT;
   const receivers = leaders.split(isRoot || targetFd >= 0 ? 0 : undefined, leaders.rank);
   if (!receivers) return undefined;
+  let sourceFd = -1;
+  let unopened: unknown;
   try {
-    return receivers.broadcastFile({
-      root: ROOT,
-      sourceFd: isRoot ? source() : -1,
-      targetFd,
-      bytes,
-      hashFrom,
-    });
+    if (isRoot) sourceFd = source();
+  } catch (error) {
+    // The others are on their way into the broadcast, which fails on all when the root has no file.
+    unopened = error;
+  }
+  try {
+    return receivers.broadcastFile({ root: ROOT, sourceFd, targetFd, bytes, hashFrom });
+  } catch (error) {
+    throw unopened ?? error;
   } finally {
     receivers.free();
   }
