@@ -2,6 +2,8 @@
  * A pipelined broadcast among the leaders whose nodes lack the image, straight into their mapped
  * files. Leaders that have it leave after one reduction.
  */
+import type { WallaError } from '../errors.ts';
+import { transferError } from './copy.ts';
 import type { Transport } from './transport.ts';
 
 /** Root of the broadcast, in the communicator of the leaders. */
@@ -15,12 +17,12 @@ export const broadcastImage: Transport = (leaders, { source, targetFd, bytes, ha
   const receivers = leaders.split(isRoot || targetFd >= 0 ? 0 : undefined, leaders.rank);
   if (!receivers) return undefined;
   let sourceFd = -1;
-  let unopened: unknown;
+  let unopened: WallaError | undefined;
   try {
     if (isRoot) sourceFd = source();
   } catch (error) {
     // The others are on their way into the broadcast, which fails on all when the root has no file.
-    unopened = error;
+    unopened = transferError(error);
   }
   try {
     return receivers.broadcastFile({ root: ROOT, sourceFd, targetFd, bytes, hashFrom });
