@@ -47,6 +47,8 @@ export class Download {
   #version: Version = { etag: undefined, lastModified: undefined, exact: undefined };
   /** Bytes of the file on the server, and how many of them are here. */
   #total: number | undefined;
+  /** Without a length, whether the end of the body can be told from the end of a broken connection. */
+  #chunked = false;
   #received = 0;
   #furthest = 0;
   #allReceived = 0;
@@ -139,6 +141,7 @@ export class Download {
       if (this.#received > 0) this.#restart();
       this.#version = versionOf(headers);
       this.#total = contentLength(headers);
+      this.#chunked = headers['transfer-encoding'] !== undefined;
       return;
     }
     if (status === 206 && this.#received > 0) {
@@ -148,7 +151,11 @@ export class Download {
         range?.start === this.#received &&
         (range.total ?? this.#total) === (this.#total ?? range.total) &&
         (etag === undefined || etag === this.#version.etag);
-      if (fits) return;
+      if (fits) {
+        this.#total ??= range.total;
+        this.#chunked = headers['transfer-encoding'] !== undefined;
+        return;
+      }
       const from = this.#received;
       this.#restart();
       const got = headers['content-range'] ?? 'no Content-Range';
@@ -192,27 +199,16 @@ export class Download {
 
   /** The body came to its end: but is it all? */
   #ended(): void {
-    const asSaid = this.#total !== undefined && this.#received >= this.#total;
-    if (this.#decoder.isGzip) {
-      // Without a length the end of a broken connection looks like the end of the file.
-      if (this.#total !== undefined && !asSaid) throw this.#short();
-      if (this.#total === undefined && !this.#isWhole()) throw this.#short();
-      this.#decoder.end();
-      return;
-    }
-    if (this.#isWhole()) return;
-    if (!asSaid) throw this.#short();
-    const expected = this.#sink.expectedBytes;
-    if (expected === undefined) return; // no archive at all, or a tiny piece: finish() says which
-    throw this.#lie(`has ${this.#received} bytes, and the archive's manifest says ${expected}`);
-  }
-
-  #isWhole(): boolean {
-    return this.#sink.writtenBytes === this.#sink.expectedBytes;
-  }
-
-  #short(): Interrupted {
-    return new Interrupted('the connection ended early');
+    const whole = this.#sink.writtenBytes === this.#sink.expectedBytes;
+    const asSaid = this.#total === undefined ? this.#chunked : this.#received >= this.#total;
+    if (this.#received === 0 || (!asSaid && (this.#total !== undefined || !whole)))
+      throw new Interrupted('the connection ended early');
+    if (this.#decoder.isGzip) this.#decoder.end();
+    else if (!whole && this.#sink.expectedBytes !== undefined)
+      throw this.#lie(
+        `has ${this.#received} bytes, and the archive's manifest says ${this.#sink.expectedBytes}`,
+      );
+    // What is left that is wrong with it, finish() says.
   }
 
   #restart(): void {

@@ -24,8 +24,9 @@ export function makeAgent(timeoutMs: number): Dispatcher {
   try {
     return new EnvHttpProxyAgent({
       connect: { timeout: timeoutMs },
-      headersTimeout: timeoutMs,
-      bodyTimeout: timeoutMs,
+      // The watchdog looks after these: undici lets a server off that sends a byte now and then.
+      headersTimeout: 0,
+      bodyTimeout: 0,
       proxyTunnel: false,
     });
   } catch {
