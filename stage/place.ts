@@ -21,6 +21,8 @@ export interface ArchivePlan {
   path: string;
   /** Whether every node can open the archive by `path`. */
   onSharedFile: boolean;
+  /** The root's choice: ranks that disagreed would wait for each other. */
+  transport: StageOptions['transport'];
   identity: string;
   bytes: number;
   bodyOffset: number;
@@ -141,15 +143,15 @@ class NodePlacement {
   }
 
   #transfer(leaders: Communicator): number {
-    const { bytes, bodyOffset, bodySha256, path } = this.#plan;
-    const { archive, transport, httpTimeoutMs } = this.#options;
+    const { bytes, bodyOffset, bodySha256, path, transport, onSharedFile } = this.#plan;
+    const { archive, httpTimeoutMs } = this.#options;
     const opened: number[] = [];
     let digest: string | undefined;
     try {
       digest = chooseTransport(
         transport,
         leaders.size,
-        this.#plan.onSharedFile,
+        onSharedFile,
       )(leaders, {
         source: () => this.#sourceFd(opened),
         targetFd: this.#placement?.imageFd ?? -1,

@@ -94,7 +94,7 @@ function locateAndPlace(job: Job, given: string | undefined, options: StageOptio
     true,
   );
   try {
-    const plan = world.bcastJson(archive && planOf(archive), 0) as FullPlan;
+    const plan = world.bcastJson(archive && planOf(archive, options), 0) as FullPlan;
     const placed = place(job, plan, archive, options);
     if (world.size === 1 && archive?.checkedAtNs !== undefined)
       noteLocated(placed.image, entries, options, archive.checkedAtNs);
@@ -104,12 +104,13 @@ function locateAndPlace(job: Job, given: string | undefined, options: StageOptio
   }
 }
 
-function planOf(archive: LocatedArchive): FullPlan {
+function planOf(archive: LocatedArchive, { transport }: StageOptions): FullPlan {
   const { path, onSharedFile, identity, bytes, manifest, roots, programs } = archive;
   const { body, counts, abi, conditions, preserveSymlinks } = manifest;
   return {
     path,
     onSharedFile,
+    transport,
     identity,
     bytes,
     bodyOffset: body.offset,
