@@ -1,5 +1,6 @@
 /** Compressed archives, named by path. */
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
 import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
@@ -133,6 +134,14 @@ describe('a compressed archive', () => {
       assert.deepEqual({ status, stdout }, { status: 1, stdout: '' });
     });
   }
+
+  test('that is a FIFO is refused at once, and not waited for', async () => {
+    const path = join(fixture.root, 'fifo.gz');
+    assert.equal(spawnSync('mkfifo', [path]).status, 0);
+    const base = fixture.directory('base');
+    const { stderr } = await fixture.start({ WALLA_DIR: base, WALLA_ARCHIVE: path }).done;
+    assert.match(stderr, /ERR_WALLA_ARCHIVE_FORMAT: .*fifo\.gz is not a file/);
+  });
 
   test('is refused when the source tree changed', async () => {
     const own = new Fixture(FILES);

@@ -149,6 +149,24 @@ describe('a chosen transport on several nodes', { skip }, () => {
     }
   });
 
+  test('has no room to unpack a compressed archive: one error on all ranks, with the numbers', async () => {
+    const gz = app.path('app.walla.gz');
+    writeFileSync(gz, gzipSync(readFileSync(archive), { level: 1 }));
+    const [first] = cluster.nodes;
+    assert.ok(first);
+    const fill = ['dd', 'if=/dev/zero', 'of=/dev/shm/fill', 'bs=1M', 'count=60', 'status=none'];
+    await first.run(fill);
+    try {
+      const { code, stdout, stderr } = await job({ WALLA_ARCHIVE: gz });
+      assert.notEqual(code, 0);
+      assert.equal(stdout, '');
+      assert.match(stderr, /\[rank 0@nid001\] ERR_WALLA_NO_SPACE: .*needs .* MiB, .* MiB are free/);
+      await assertNothingLeft();
+    } finally {
+      await first.run(['rm', '/dev/shm/fill']);
+    }
+  });
+
   test('that cannot work is refused on all', async () => {
     const gz = app.path('app.walla.gz');
     writeFileSync(gz, gzipSync(readFileSync(archive), { level: 1 }));
