@@ -2,7 +2,7 @@
  * Puts the archive on every node: node leaders reserve, receive, verify, extract and publish; then all
  * ranks take hold of what their leader published.
  */
-import { closeSync, readSync } from 'node:fs';
+import { closeSync, openSync, readSync } from 'node:fs';
 import type { Communicator } from '../native/communicator.ts';
 import { loadAddon } from '../native/load-addon.ts';
 import { WallaError } from './errors.ts';
@@ -12,12 +12,17 @@ import type { LocatedArchive } from './locate.ts';
 import type { StageOptions } from './options.ts';
 import { baseCandidates, chooseBase, chooseExecutableBase } from './staging-base.ts';
 import { type HeldImage, type Placement, StagingDirectory } from './staging-directory.ts';
-import { copyImage } from './transport/file.ts';
-import { broadcastImage } from './transport/mpi.ts';
+import { isArchiveUrl } from './transport/archive-url.ts';
+import { chooseTransport } from './transport/choose.ts';
 
 /** What every rank must know of the archive; the root rank alone has it open. */
 export interface ArchivePlan {
+  /** Path or URL, for messages: without credentials. */
   path: string;
+  /** Whether every node can open the archive by `path`. */
+  onSharedFile: boolean;
+  /** The root's choice: ranks that disagreed would wait for each other. */
+  transport: StageOptions['transport'];
   identity: string;
   bytes: number;
   bodyOffset: number;
@@ -138,14 +143,26 @@ class NodePlacement {
   }
 
   #transfer(leaders: Communicator): number {
-    const { bytes, bodyOffset, bodySha256, path } = this.#plan;
-    const transport = leaders.size > 1 ? broadcastImage : copyImage;
-    const digest = transport(leaders, {
-      source: () => this.#sourceFd(),
-      targetFd: this.#placement?.imageFd ?? -1,
-      bytes,
-      hashFrom: bodyOffset,
-    });
+    const { bytes, bodyOffset, bodySha256, path, transport, onSharedFile } = this.#plan;
+    const { archive, httpTimeoutMs } = this.#options;
+    const opened: number[] = [];
+    let digest: string | undefined;
+    try {
+      digest = chooseTransport(
+        transport,
+        leaders.size,
+        onSharedFile,
+      )(leaders, {
+        source: () => this.#sourceFd(opened),
+        targetFd: this.#placement?.imageFd ?? -1,
+        bytes,
+        hashFrom: bodyOffset,
+        url: archive !== undefined && isArchiveUrl(archive) ? archive : undefined,
+        timeoutMs: httpTimeoutMs,
+      });
+    } finally {
+      opened.forEach(closeSync);
+    }
     if (digest === undefined || !this.#placement) return 0;
     if (
       digest !== bodySha256 ||
@@ -159,9 +176,13 @@ class NodePlacement {
   }
 
   /** The root reads from its own node's image when it has one: then the shared file system is left alone. */
-  #sourceFd(): number {
-    if (this.#held) return loadAddon().openPrivateFileAt(this.#held.directoryFd, 'image', 'read');
-    return this.#archive?.fd ?? -1;
+  #sourceFd(opened: number[]): number {
+    if (!this.#held && this.#archive) return this.#archive.fd;
+    const fd = this.#held
+      ? loadAddon().openPrivateFileAt(this.#held.directoryFd, 'image', 'read')
+      : openSync(this.#plan.path, 'r');
+    if (fd >= 0) opened.push(fd);
+    return fd;
   }
 
   #receivedIdentity(imageFd: number): string {

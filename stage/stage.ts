@@ -13,6 +13,7 @@ import { shareWithChildren, inheritedAttachment } from './children.ts';
 import { WallaError } from './errors.ts';
 import { Job } from './job.ts';
 import { locate, type LocatedArchive } from './locate.ts';
+import { noteLocated } from './located-note.ts';
 import type { StageOptions } from './options.ts';
 import { type ArchivePlan, place, type PlacedImage } from './place.ts';
 import { givenEntry } from './program-entry.ts';
@@ -89,21 +90,27 @@ function locateAndPlace(job: Job, given: string | undefined, options: StageOptio
   const entries = distinctEntries(world, given);
   const archive = job.phase(
     'locate',
-    () => (world.rank === 0 ? locate(entries, options) : undefined),
+    () => (world.rank === 0 ? locate(entries, options, world.size === 1) : undefined),
     true,
   );
   try {
-    const plan = world.bcastJson(archive && planOf(archive), 0) as FullPlan;
-    return { archive, plan, placed: place(job, plan, archive, options) };
+    const plan = world.bcastJson(archive && planOf(archive, options), 0) as FullPlan;
+    const placed = place(job, plan, archive, options);
+    if (world.size === 1 && archive?.checkedAtNs !== undefined)
+      noteLocated(placed.image, entries, options, archive.checkedAtNs);
+    return { archive, plan, placed };
   } finally {
     if (archive) closeSync(archive.fd);
   }
 }
 
-function planOf({ path, identity, bytes, manifest, roots, programs }: LocatedArchive): FullPlan {
+function planOf(archive: LocatedArchive, { transport }: StageOptions): FullPlan {
+  const { path, onSharedFile, identity, bytes, manifest, roots, programs } = archive;
   const { body, counts, abi, conditions, preserveSymlinks } = manifest;
   return {
     path,
+    onSharedFile,
+    transport,
     identity,
     bytes,
     bodyOffset: body.offset,
