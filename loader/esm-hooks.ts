@@ -4,12 +4,14 @@
  */
 import { isImportable } from './node-features.ts';
 import { hasAttributes, type SyncHooks } from './node-internals.ts';
+import type { LateBuiltins } from './late-builtins.ts';
 import { type Lookup, pathOf } from './lookup.ts';
 
-export function syncHooks(lookup: Lookup): SyncHooks {
+export function syncHooks(lookup: Lookup, late: LateBuiltins): SyncHooks {
   const { image } = lookup;
   return {
     resolve(specifier, context, next) {
+      late.asked(specifier);
       if (context.conditions.includes('require')) return next(specifier, context);
       const found = lookup.import(specifier, context.parentURL);
       if (found === undefined) return next(specifier, context);

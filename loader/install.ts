@@ -8,7 +8,9 @@ import { type Entry, MainEntry, patchMain } from './main-entry.ts';
 import { installNativeAddons } from './native-addons.ts';
 import { hasFlag } from './node-features.ts';
 import { Module, patch } from './node-internals.ts';
-import { installFsReads, installFsWrites } from './shadow/install.ts';
+import { LateBuiltins } from './late-builtins.ts';
+import { installFsReads } from './shadow/install.ts';
+import { installFsWrites } from './shadow/writes.ts';
 import { ShadowedPaths } from './shadow/shadowed-path.ts';
 import type { NativeImage } from '../native/addon.ts';
 
@@ -36,17 +38,23 @@ export function installLoader(options: LoaderOptions): Lookup {
   // An entry that stays the link it is has no other path that the index could tell.
   const keepsLink = hasFlag('--preserve-symlinks-main');
   const main = new MainEntry(keepsLink ? undefined : options.entry);
-  if (options.shadow) installFsReads(paths, main, options.localPath);
-  installFsWrites(paths);
+  const late = new LateBuiltins();
+  if (options.shadow) {
+    const { files } = options.attachment;
+    installFsReads(paths, main, late, files, options.localPath);
+  }
+  installFsWrites(paths, late, options.shadow);
   installNativeAddons(lookup, options.localPath);
   installCommonJS(lookup, main, otherHooks);
   if (!keepsLink) patchMain(lookup, main, () => options.shadow && !otherHooks.present);
-  installImports(lookup, options);
+  installImports(lookup, late, options);
   Module.syncBuiltinESMExports();
   return lookup;
 }
 
-function installImports(lookup: Lookup, options: LoaderOptions): void {
+function installImports(lookup: Lookup, late: LateBuiltins, options: LoaderOptions): void {
+  // Only synchronous hooks of ours see which built-in modules a program asks for.
+  if (!Module.registerHooks || hasLoaderFlag()) late.all();
   // A user's own loader was registered before us and sees only what we leave alone: stand down.
   if (hasLoaderFlag()) return;
   const register = Module.register.bind(Module);
@@ -59,13 +67,14 @@ function installImports(lookup: Lookup, options: LoaderOptions): void {
     offThread();
     return;
   }
-  const hooks = Module.registerHooks(syncHooks(lookup));
+  const hooks = Module.registerHooks(syncHooks(lookup, late));
   patch(
     Module as Required<typeof Module>,
     'registerHooks',
     (original) =>
       function (...args) {
         otherHooks.present = true;
+        late.all(); // theirs may answer before ours are asked
         return original.apply(this, args as never);
       },
   );
@@ -81,6 +90,7 @@ function installImports(lookup: Lookup, options: LoaderOptions): void {
         if (!handedOver) {
           handedOver = true;
           hooks.deregister();
+          late.all();
           offThread();
         }
         return original.apply(this, args as never);
