@@ -3,6 +3,9 @@
 /** The shadow does not know: the real function runs, with the arguments as they are. */
 export const MISS = Symbol('miss');
 
+/** Names on any Linux that do not exist, to have the real function say so. */
+export const NOWHERE = { ENOENT: '/dev/walla/absent', ENOTDIR: '/dev/null/absent' } as const;
+
 /**
  * The real function runs on a path of this node in place of the one it was given: a copy with the same
  * bytes, or something of the same kind that fails in the same way. It alone knows how this version of
@@ -21,11 +24,20 @@ export class Instead {
   /** An error of the real function, with the path that the program gave. */
   renamed(error: unknown): unknown {
     if (!(error instanceof Error) || this.#shown === undefined) return error;
-    const { path } = error as NodeJS.ErrnoException;
+    const { path, info } = error as NodeJS.ErrnoException & { info?: Record<string, unknown> };
     const { stack } = error;
     error.message = error.message.replaceAll(this.path, this.#shown);
     if (stack !== undefined) error.stack = stack.replaceAll(this.path, this.#shown);
-    if (path === this.path) (error as NodeJS.ErrnoException).path = this.#shown;
+    if (!info) {
+      if (path?.startsWith(this.path))
+        (error as NodeJS.ErrnoException).path = this.#shown + path.slice(this.path.length);
+      return error;
+    }
+    // The other properties of such an error are views of this one.
+    for (const key of ['message', 'path', 'dest']) {
+      const text = info[key];
+      if (typeof text === 'string') info[key] = text.replaceAll(this.path, this.#shown);
+    }
     return error;
   }
 }

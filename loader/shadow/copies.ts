@@ -2,7 +2,7 @@
 import fs from 'node:fs';
 import type { LateBuiltins } from '../late-builtins.ts';
 import type { AnyFunction } from '../node-internals.ts';
-import { Instead, shownPath } from './answer.ts';
+import { Instead, NOWHERE, shownPath } from './answer.ts';
 import { type Callback, patchIfThere } from './forms.ts';
 import type { LocalFiles } from './local-files.ts';
 import { kindOf, S_IFDIR, S_IFREG, type ShadowedPaths } from './shadowed-path.ts';
@@ -18,9 +18,11 @@ export function installCopies(paths: ShadowedPaths, local: LocalFiles, late: Lat
   };
   patchIfThere(fs, 'copyFileSync', (original) => copyFileSync(original, redirect));
   patchIfThere(fs, 'copyFile', (original) => copyFile(original, redirect));
-  patchIfThere(fs, 'cpSync', (original) => cpSync(original, paths, local, late));
+  const find: Substitution = (args) => substitute(args, paths, local);
+  if (copiesInCpp) patchIfThere(fs, 'cpSync', (original) => cpSync(original, find));
+  if (copiesInCppLater) patchIfThere(fs, 'cp', (original) => cpCallback(original, find));
   // Node.js's own code for these keeps the functions of `fs/promises` that it finds when it is first loaded.
-  for (const name of ['cp', 'glob', 'globSync'])
+  for (const name of ['cp', 'cpSync', 'glob', 'globSync'])
     patchIfThere(
       fs,
       name,
@@ -32,6 +34,7 @@ export function installCopies(paths: ShadowedPaths, local: LocalFiles, late: Lat
     );
   late.when('fs/promises', (promises) => {
     patchIfThere(promises, 'copyFile', (original) => copyFilePromise(original, redirect));
+    if (copiesInCppLater) patchIfThere(promises, 'cp', (original) => cpPromise(original, find));
   });
 }
 
@@ -80,46 +83,97 @@ function copyFilePromise(original: AnyFunction, redirect: Redirect): Replacement
   };
 }
 
+const major = Number.parseInt(process.versions.node);
 /** Whether Node.js copies directories in C++, past every patch: lib/internal/fs/cp/cp-sync.js. */
-const copiesInCpp = Number.parseInt(process.versions.node) >= 22;
+const copiesInCpp = major >= 22;
+/** The same for the other forms: lib/internal/fs/cp/cp.js, copyDirNative. */
+const copiesInCppLater = major >= 26;
+
+interface Substitute {
+  /** The arguments with a source on this node. */
+  args: unknown[];
+  /** Mends links that have been copied. */
+  finish(): void;
+  renamed(error: unknown): unknown;
+}
 
 /**
- * Elsewhere, and where a filter has to see each path, the other patched functions do the work; then
- * Node.js 22 and later look at the source themselves before that.
+ * What to copy from instead, for C++ code. Elsewhere, and where a filter has to see each path, the other
+ * patched functions do the work; then Node.js looks at the source by itself before that.
  */
-function cpSync(
-  original: AnyFunction,
+function substitute(
+  args: readonly unknown[],
   paths: ShadowedPaths,
   local: LocalFiles,
-  late: LateBuiltins,
-): Replacement {
-  return function (...args) {
-    late.asked('fs/promises');
-    const [source, target, options] = args as [unknown, unknown, fs.CopySyncOptions | undefined];
-    const given = copiesInCpp && !options?.filter ? shownPath(source) : undefined;
-    const answer =
-      given === undefined ? undefined : paths.ask(source, options?.dereference === true);
-    const links: string[] = [];
-    if (
-      given === undefined ||
-      !answer ||
-      'absent' in answer ||
-      // What links lead to would have to be here too.
-      (options?.dereference && kindOf(paths.image, answer.entry) === S_IFDIR) ||
-      !local.tree(paths, answer.entry, links)
-    )
-      return original.apply(this, args as never);
-    const place = local.place(answer.entry);
-    args[0] = place;
-    const plain = given.replace(/(?<=.)\/+$/, '');
-    try {
-      const result = original.apply(this, args as never);
+): Substitute | undefined {
+  const [source, target] = args;
+  const options = (typeof args[2] === 'object' ? (args[2] ?? {}) : {}) as fs.CopySyncOptions;
+  const given = options.filter ? undefined : shownPath(source);
+  const answer = given === undefined ? undefined : paths.ask(source, false);
+  if (given === undefined || answer === undefined) return undefined;
+  const links: string[] = [];
+  let place: string;
+  if ('absent' in answer) {
+    place = NOWHERE[answer.absent];
+  } else {
+    // What links lead to would have to be here too.
+    const kind = kindOf(paths.image, answer.entry);
+    if (kind !== S_IFREG && (kind !== S_IFDIR || options.dereference)) return undefined;
+    if (!local.tree(paths, answer.entry, links)) return undefined;
+    place = local.place(answer.entry);
+  }
+  const slash = given.endsWith('/') ? '/' : '';
+  const instead = new Instead(place + slash, given);
+  return {
+    args: [place + slash, ...args.slice(1)],
+    finish() {
       const copied = shownPath(target) ?? '';
       for (const link of links) relink(copied + link.slice(place.length), local);
-      return result;
+    },
+    renamed: (error) => instead.renamed(error),
+  };
+}
+
+type Substitution = (args: unknown[]) => Substitute | undefined;
+
+function cpSync(original: AnyFunction, find: Substitution): Replacement {
+  return function (...args) {
+    const found = find(args);
+    if (!found) return original.apply(this, args as never);
+    try {
+      original.apply(this, found.args as never);
     } catch (error) {
-      throw new Instead(place, plain).renamed(error);
+      throw found.renamed(error);
     }
+    found.finish();
+    return undefined;
+  };
+}
+
+function cpPromise(original: AnyFunction, find: Substitution): Replacement {
+  return async function (...args) {
+    const found = find(args);
+    if (!found) return await original.apply(this, args as never);
+    try {
+      await original.apply(this, found.args as never);
+    } catch (error) {
+      throw found.renamed(error);
+    }
+    found.finish();
+    return undefined;
+  };
+}
+
+function cpCallback(original: AnyFunction, find: Substitution): Replacement {
+  return function (...args) {
+    const callback = args.at(-1);
+    const found = typeof callback === 'function' ? find(args) : undefined;
+    if (!found) return original.apply(this, args as never);
+    const done: Callback = (error) => {
+      if (!error) found.finish();
+      (callback as Callback)(error ? found.renamed(error) : error);
+    };
+    return original.apply(this, [...found.args.slice(0, -1), done] as never);
   };
 }
 

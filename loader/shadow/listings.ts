@@ -2,7 +2,7 @@
 import fs from 'node:fs';
 import { join } from 'node:path';
 import type { NativeImage } from '../../native/addon.ts';
-import { MISS, type Form, type Read, shownPath } from './answer.ts';
+import { type Form, Instead, MISS, NOWHERE, type Read, shownPath } from './answer.ts';
 import { encoded, encodingOf, isPlain, type Encoding } from './reads.ts';
 import { kindOf, S_IFDIR, type ShadowedPaths } from './shadowed-path.ts';
 import { systemError } from './system-error.ts';
@@ -29,7 +29,10 @@ interface Listing {
   types: Uint8Array;
 }
 
-type ListingOf = (path: unknown) => { entry: number; listing: Listing } | undefined;
+interface Found {
+  entry: number;
+  listing: Listing;
+}
 
 export function createListings(paths: ShadowedPaths): Record<'readdir' | 'opendir', Read> {
   const { image } = paths;
@@ -40,13 +43,13 @@ export function createListings(paths: ShadowedPaths): Record<'readdir' | 'opendi
     return listing?.types.every((type) => type in UV_TYPES()) ? listing : undefined;
   }
 
-  /** Throws what `fs` throws where there is no directory. */
-  function directory(path: unknown, syscall: string): ReturnType<ListingOf> {
+  /** The directory, or why there is none. */
+  function directory(path: unknown): Found | 'ENOENT' | 'ENOTDIR' | undefined {
     const answer = paths.ask(path, true);
     if (answer === undefined) return undefined;
-    if ('absent' in answer) throw systemError(answer.absent, syscall, shownPath(path));
+    if ('absent' in answer) return answer.absent;
     const { entry } = answer;
-    if (kindOf(image, entry) !== S_IFDIR) throw systemError('ENOTDIR', syscall, shownPath(path));
+    if (kindOf(image, entry) !== S_IFDIR) return 'ENOTDIR';
     const listing = paths.isListingWritten(path) ? undefined : listed(entry);
     return listing && { entry, listing };
   }
@@ -57,13 +60,13 @@ export function createListings(paths: ShadowedPaths): Record<'readdir' | 'opendi
       const { withFileTypes, recursive } = optionsOf(options);
       const encoding = encodingOf(options);
       if (recursive !== undefined && typeof recursive !== 'boolean') return MISS;
-      // Node.js itself fails on these, in a way of its own.
-      if (recursive && (encoding === 'buffer' || typeof path !== 'string')) return MISS;
-      const found = directory(path, 'scandir');
+      if (recursive && !isWalkable(path, encoding)) return MISS;
+      const found = directory(path);
       if (!found) return MISS;
+      if (typeof found === 'string') throw systemError(found, 'scandir', shownPath(path));
       const base = path instanceof URL ? (shownPath(path) ?? '') : path;
       if (recursive) {
-        const visit = { image, listed, paths, base: base as string, form, encoding };
+        const visit = { image, listed, paths, base: base as string, form };
         return allBelow(visit, found.entry, Boolean(withFileTypes));
       }
       const { names, types } = found.listing;
@@ -78,10 +81,12 @@ export function createListings(paths: ShadowedPaths): Record<'readdir' | 'opendi
       const { recursive, bufferSize } = optionsOf(options);
       const encoding = encodingOf(options);
       if (recursive !== undefined && typeof recursive !== 'boolean') return MISS;
-      if (recursive && (encoding === 'buffer' || typeof path !== 'string')) return MISS;
+      if (recursive && !isWalkable(path, encoding)) return MISS;
       if (bufferSize !== undefined && !(Number.isInteger(bufferSize) && Number(bufferSize) > 0))
         return MISS;
-      const found = directory(path, 'opendir');
+      const found = directory(path);
+      // Not every version and form tells the path.
+      if (typeof found === 'string') return new Instead(NOWHERE[found], path);
       if (!found || (recursive && paths.isChangedBelow(found.entry))) return MISS;
       const names: [name: string, type: number][] = [];
       if (!collect(found.entry, '')) return MISS;
@@ -103,6 +108,12 @@ export function createListings(paths: ShadowedPaths): Record<'readdir' | 'opendi
   };
 }
 
+/** Node.js itself joins encoded names to paths on its way down, and goes astray or fails. */
+function isWalkable(path: unknown, encoding: Encoding): boolean {
+  const isPath = typeof path === 'string' || path instanceof URL;
+  return isPath && (!encoding || encoding === 'utf8' || encoding === 'utf-8');
+}
+
 function optionsOf(options: unknown): Options {
   return typeof options === 'object' ? (options ?? {}) : {};
 }
@@ -114,7 +125,6 @@ interface Visit {
   /** The directory as the program named it. */
   base: string;
   form: Form;
-  encoding: Encoding;
 }
 
 /**
@@ -122,7 +132,7 @@ interface Visit {
  * archive's. Links in a circle are followed as far as the system follows them.
  */
 function allBelow(visit: Visit, top: number, withFileTypes: boolean): unknown {
-  const { image, listed, paths, base, form, encoding } = visit;
+  const { image, listed, paths, base, form } = visit;
   if (paths.isChangedBelow(top)) return MISS;
   const isLastFirst = form === 'promise' && !isPromiseInOrder;
   const isThroughLinks = !withFileTypes || (followsLinks && !isLastFirst);
@@ -136,15 +146,13 @@ function allBelow(visit: Visit, top: number, withFileTypes: boolean): unknown {
     for (const [index, name] of listing.names.entries()) {
       const type = listing.types[index];
       const below = relative === '' ? name : `${relative}/${name}`;
-      results.push(
-        withFileTypes ? dirent(encoded(name, encoding), type, parent) : encoded(below, encoding),
-      );
+      results.push(withFileTypes ? dirent(name, type, parent) : below);
       const isLink = type === DT_LINK;
       if (type !== DT_DIRECTORY && !(isLink && isThroughLinks)) continue;
       const child = image.find(`${image.path(entry)}/${name}`, true);
       if (isLink && child < 0) {
-        // It may lead out of the archive, to a directory.
-        if (child === UNKNOWN) return MISS;
+        // Not packed: it alone is asked of the real file system, and is seldom a directory.
+        if (fs.statSync(join(parent, name), { throwIfNoEntry: false })?.isDirectory()) return MISS;
         continue;
       }
       if (child < 0) return MISS;
@@ -156,7 +164,6 @@ function allBelow(visit: Visit, top: number, withFileTypes: boolean): unknown {
   return results;
 }
 
-const UNKNOWN = -1;
 /** Far below the system's 40: a circle of links is left to it. */
 const MOST_LINKS = 8;
 

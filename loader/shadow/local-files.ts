@@ -35,12 +35,7 @@ export class LocalFiles {
     const known = this.#ready.get(entry);
     if (known !== undefined) return known;
     const path = this.#localPath(entry);
-    const stat = new Float64Array(4);
-    this.#image.stat(entry, stat);
-    const [mode = 0, , seconds = 0, nanoseconds = 0] = stat;
-    const time = seconds + nanoseconds / 1e9;
-    this.#real.chmodSync(path, mode & 0o777);
-    this.#real.utimesSync(path, time, time);
+    this.#dress(path, entry, 0);
     this.#ready.set(entry, path);
     return path;
   }
@@ -80,10 +75,23 @@ export class LocalFiles {
     if (!listing || paths.isChangedBelow(entry)) return false;
     this.#real.mkdirSync(place, { recursive: true, mode: 0o700 });
     const path = this.#image.path(entry);
-    return listing.names.every((name) => {
+    const isWhole = listing.names.every((name) => {
       const child = this.#image.find(`${path}/${name}`, false);
       return child >= 0 && this.tree(paths, child, links);
     });
+    // Everybody above is private: the mode opens the directory to nobody.
+    if (isWhole) this.#dress(place, entry, 0o700);
+    return isWhole;
+  }
+
+  /** Gives a copy the mode and modification time of the original. */
+  #dress(path: string, entry: number, added: number): void {
+    const stat = new Float64Array(4);
+    this.#image.stat(entry, stat);
+    const [mode = 0, , seconds = 0, nanoseconds = 0] = stat;
+    const time = seconds + nanoseconds / 1e9;
+    this.#real.chmodSync(path, (mode & 0o777) | added);
+    this.#real.utimesSync(path, time, time);
   }
 
   #link(text: string, place: string): void {

@@ -5,7 +5,7 @@
 import fs from 'node:fs';
 import type { MainEntry } from '../main-entry.ts';
 import type { NativeImage } from '../../native/addon.ts';
-import { Instead, MISS, type Read, shownPath } from './answer.ts';
+import { Instead, MISS, NOWHERE, type Read, shownPath } from './answer.ts';
 import type { LocalFiles } from './local-files.ts';
 import {
   type Answer,
@@ -18,8 +18,6 @@ import {
 import { statsOf } from './stats.ts';
 import { systemError } from './system-error.ts';
 
-/** Names on any Linux that do not exist, to have the real function say so. */
-const NOWHERE = { ENOENT: '/dev/walla/absent', ENOTDIR: '/dev/null/absent' } as const;
 const SOME_DIRECTORY = '/';
 
 export type Encoding = string | null | undefined;
@@ -68,8 +66,9 @@ export function createReads(
     stat: (path, options, form) => stat(path, options, form === 'sync', true),
     lstat: (path, options, form) => stat(path, options, form === 'sync', false),
     access(path, mode) {
+      if (mode !== undefined && typeof mode !== 'number') return MISS;
       const found = known(paths.ask(path, true), 'access', path);
-      if (found === MISS || (mode !== undefined && typeof mode !== 'number')) return MISS;
+      if (found === MISS) return MISS;
       // Whether one may write is a question for the real file.
       if (mode !== undefined && (mode & ~(fs.constants.R_OK | fs.constants.X_OK)) !== 0)
         return MISS;
@@ -115,13 +114,14 @@ export function createReads(
       if (path === main.alias && main.alias !== undefined) return main.alias;
       const real = typeof path === 'string' ? main.realOf(path) : undefined;
       if (real !== undefined) return encoded(real, encodingOf(options));
-      const answer = paths.ask(path, true);
+      const isWalk = form === 'sync' || form === 'callback';
+      const asked = isWalk ? withoutSlash(path) : path;
+      const answer = paths.ask(asked, true);
       if (answer === undefined) return MISS;
       if (!('absent' in answer)) return encoded(image.path(answer.entry), encodingOf(options));
-      if (form === 'native' || form === 'promise')
-        throw systemError(answer.absent, 'realpath', shownPath(path));
-      // The others walk by themselves, and name the component that is missing.
-      const missing = firstMissing(paths, path);
+      if (!isWalk) throw systemError(answer.absent, 'realpath', shownPath(path));
+      // Node.js walks by itself here, and names the component that is missing.
+      const missing = firstMissing(paths, asked);
       if (missing === undefined) return MISS;
       throw systemError(missing.absent, 'lstat', missing.path);
     },
@@ -154,12 +154,18 @@ export function createReads(
   }
 }
 
+/** Node.js's own walk does not mind what a final slash says. */
+function withoutSlash(path: unknown): unknown {
+  const text = shownPath(path);
+  return text?.endsWith('/') && text.length > 1 ? text.replace(/\/+$/, '') : path;
+}
+
 /** The path, links followed, up to and with the first component that does not exist. */
 function firstMissing(
   paths: ShadowedPaths,
   path: unknown,
 ): { absent: 'ENOENT' | 'ENOTDIR'; path: string } | undefined {
-  const absolute = paths.absolute(path)?.replace(/\/$/, '');
+  const absolute = paths.absolute(path);
   if (absolute === undefined) return undefined;
   for (let end = absolute.length; end > 0; end = absolute.lastIndexOf('/', end - 1)) {
     const parent = paths.ask(absolute.slice(0, absolute.lastIndexOf('/', end - 1)), true);

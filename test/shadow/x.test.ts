@@ -1,0 +1,2 @@
+import { testCases } from '../conformance/compare.ts';
+testCases(new RegExp(process.env['CASES'] ?? '.'));
