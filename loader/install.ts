@@ -25,6 +25,8 @@ export interface LoaderOptions {
   shadow: boolean;
   /** Real file on this node for a packed entry. */
   localPath: (entry: number) => string;
+  /** To patch built-in modules when they are asked for. */
+  onBuiltins?: (late: LateBuiltins) => void;
 }
 
 // A program that lists `require.cache` finds its own files there, and not this bundle; at every load,
@@ -44,6 +46,7 @@ export function installLoader(options: LoaderOptions): Lookup {
     installFsReads(paths, main, late, files, options.localPath);
   }
   installFsWrites(paths, late, options.shadow);
+  options.onBuiltins?.(late);
   installNativeAddons(lookup, options.localPath);
   installCommonJS(lookup, main, otherHooks);
   if (!keepsLink) patchMain(lookup, main, () => options.shadow && !otherHooks.present);
@@ -53,10 +56,11 @@ export function installLoader(options: LoaderOptions): Lookup {
 }
 
 function installImports(lookup: Lookup, late: LateBuiltins, options: LoaderOptions): void {
-  // Only synchronous hooks of ours see which built-in modules a program asks for.
-  if (!Module.registerHooks || hasLoaderFlag()) late.all();
   // A user's own loader was registered before us and sees only what we leave alone: stand down.
-  if (hasLoaderFlag()) return;
+  if (hasLoaderFlag()) {
+    late.all(); // only our own synchronous hooks see which built-in modules a program asks for
+    return;
+  }
   const register = Module.register.bind(Module);
   const offThread = (): void => {
     register(pathToFileURL(options.hooksThreadFile).href, {
@@ -65,6 +69,7 @@ function installImports(lookup: Lookup, late: LateBuiltins, options: LoaderOptio
   };
   if (!Module.registerHooks) {
     offThread();
+    late.all();
     return;
   }
   const hooks = Module.registerHooks(syncHooks(lookup, late));

@@ -1,2 +1,0 @@
-import { testCases } from '../conformance/compare.ts';
-testCases(new RegExp(process.env['CASES'] ?? '.'));
