@@ -2,6 +2,7 @@
 import fs from 'node:fs';
 import type { LateBuiltins } from '../late-builtins.ts';
 import type { AnyFunction } from '../node-internals.ts';
+import { copiesNatively, copiesNativelyLater } from '../node-features.ts';
 import { Instead, NOWHERE, shownPath } from './answer.ts';
 import { type Callback, patchIfThere } from './forms.ts';
 import type { LocalFiles } from './local-files.ts';
@@ -19,8 +20,8 @@ export function installCopies(paths: ShadowedPaths, local: LocalFiles, late: Lat
   patchIfThere(fs, 'copyFileSync', (original) => copyFileSync(original, redirect));
   patchIfThere(fs, 'copyFile', (original) => copyFile(original, redirect));
   const find: Substitution = (args) => substitute(args, paths, local);
-  if (copiesInCpp) patchIfThere(fs, 'cpSync', (original) => cpSync(original, find));
-  if (copiesInCppLater) patchIfThere(fs, 'cp', (original) => cpCallback(original, find));
+  if (copiesNatively) patchIfThere(fs, 'cpSync', (original) => cpSync(original, find));
+  if (copiesNativelyLater) patchIfThere(fs, 'cp', (original) => cpCallback(original, find));
   // Node.js's own code for these keeps the functions of `fs/promises` that it finds when it is first loaded.
   for (const name of ['cp', 'cpSync', 'glob', 'globSync'])
     patchIfThere(
@@ -34,7 +35,7 @@ export function installCopies(paths: ShadowedPaths, local: LocalFiles, late: Lat
     );
   late.when('fs/promises', (promises) => {
     patchIfThere(promises, 'copyFile', (original) => copyFilePromise(original, redirect));
-    if (copiesInCppLater) patchIfThere(promises, 'cp', (original) => cpPromise(original, find));
+    if (copiesNativelyLater) patchIfThere(promises, 'cp', (original) => cpPromise(original, find));
   });
 }
 
@@ -82,12 +83,6 @@ function copyFilePromise(original: AnyFunction, redirect: Redirect): Replacement
     return original.apply(this, args as never);
   };
 }
-
-const major = Number.parseInt(process.versions.node);
-/** Whether Node.js copies directories in C++, past every patch: lib/internal/fs/cp/cp-sync.js. */
-const copiesInCpp = major >= 22;
-/** The same for the other forms: lib/internal/fs/cp/cp.js, copyDirNative. */
-const copiesInCppLater = major >= 26;
 
 interface Substitute {
   /** The arguments with a source on this node. */

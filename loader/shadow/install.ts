@@ -5,6 +5,7 @@
 import fs from 'node:fs';
 import type { LateBuiltins } from '../late-builtins.ts';
 import type { MainEntry } from '../main-entry.ts';
+import { listsAtOnce } from '../node-features.ts';
 import { Instead, MISS, type Read } from './answer.ts';
 import { installCopies } from './copies.ts';
 import { ShadowedDescriptors } from './descriptors.ts';
@@ -41,7 +42,7 @@ export function installFsReads(
     patchSync(fs, `${name}Sync`, read);
     patchCallback(fs, name, read, name !== 'access');
   }
-  if (callsBackAtOnce) patchRecursiveReaddir(reads.readdir);
+  if (listsAtOnce) patchRecursiveReaddir(reads.readdir);
   patchSync(fs, 'existsSync', exists);
   patchSync(fs, 'openAsBlob', openAsBlob);
   patchExists(exists);
@@ -77,9 +78,7 @@ function promisesOnDemand(late: LateBuiltins): void {
   });
 }
 
-/** Whether `fs.readdir` with `recursive` is the synchronous function in disguise: lib/internal/fs.js, readdir. */
-const callsBackAtOnce = Number.parseInt(process.versions.node) < 22;
-
+/** Where the callback form with `recursive` throws, and calls back before it returns. */
 function patchRecursiveReaddir(readdir: Read): void {
   patchIfThere(
     fs,

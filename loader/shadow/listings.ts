@@ -2,6 +2,7 @@
 import fs from 'node:fs';
 import { join } from 'node:path';
 import type { NativeImage } from '../../native/addon.ts';
+import { listsInOrder, listsThroughLinks } from '../node-features.ts';
 import { type Form, Instead, MISS, NOWHERE, type Read, shownPath } from './answer.ts';
 import { encoded, encodingOf, isPlain, type Encoding } from './reads.ts';
 import { kindOf, S_IFDIR, type ShadowedPaths } from './shadowed-path.ts';
@@ -10,12 +11,6 @@ import { systemError } from './system-error.ts';
 const DT_DIRECTORY = 4;
 const DT_FILE = 8;
 const DT_LINK = 10;
-
-const major = Number.parseInt(process.versions.node);
-/** Whether `recursive` with file types goes through links to directories: lib/internal/fs.js, readdirSyncRecursive, handleDirents. */
-const followsLinks = major >= 22;
-/** Whether the promise form goes through directories as the others do, or the last one first: lib/internal/fs/promises.js, readdirRecursive. */
-const isPromiseInOrder = major >= 26;
 
 interface Options {
   withFileTypes?: unknown;
@@ -134,8 +129,8 @@ interface Visit {
 function allBelow(visit: Visit, top: number, withFileTypes: boolean): unknown {
   const { image, listed, paths, base, form } = visit;
   if (paths.isChangedBelow(top)) return MISS;
-  const isLastFirst = form === 'promise' && !isPromiseInOrder;
-  const isThroughLinks = !withFileTypes || (followsLinks && !isLastFirst);
+  const isLastFirst = form === 'promise' && !listsInOrder;
+  const isThroughLinks = !withFileTypes || (listsThroughLinks && !isLastFirst);
   const results: unknown[] = [];
   const queue: [relative: string, entry: number, links: number][] = [['', top, 0]];
   for (let next = 0; queue.length > (isLastFirst ? 0 : next);) {
