@@ -2,6 +2,7 @@
  * Patches to built-in modules that most programs never load: made when the program first asks for the
  * module, so that nobody else pays for loading it.
  */
+import fs from 'node:fs';
 import { patch } from './node-internals.ts';
 
 type Exports = Record<string, unknown>;
@@ -23,6 +24,7 @@ export class LateBuiltins {
         return original.apply(this, args as never);
       };
     });
+    promisesOnDemand(this);
   }
 
   /** @param make is called once, at once if Node.js has loaded the module already */
@@ -61,4 +63,18 @@ export class LateBuiltins {
 function isLoaded(name: string): boolean {
   const { moduleLoadList } = process as unknown as { moduleLoadList: readonly string[] };
   return moduleLoadList.includes(`NativeModule ${name}`);
+}
+
+/** `fs.promises` is the module `fs/promises`, loaded at the first look. */
+function promisesOnDemand(late: LateBuiltins): void {
+  const property = Object.getOwnPropertyDescriptor(fs, 'promises');
+  const getter: (() => unknown) | undefined = property?.get?.bind(fs);
+  if (!getter) return;
+  Object.defineProperty(fs, 'promises', {
+    ...property,
+    get() {
+      late.asked('fs/promises');
+      return getter();
+    },
+  });
 }

@@ -61,21 +61,6 @@ export function installFsReads(
     for (const [name, read] of Object.entries(reads)) patchPromise(promises, name, read);
     patchOpenPromise(promises, opening, descriptors);
   });
-  promisesOnDemand(late);
-}
-
-/** `fs.promises` is the module `fs/promises`, loaded at the first look. */
-function promisesOnDemand(late: LateBuiltins): void {
-  const property = Object.getOwnPropertyDescriptor(fs, 'promises');
-  const getter: (() => unknown) | undefined = property?.get?.bind(fs);
-  if (!getter) return;
-  Object.defineProperty(fs, 'promises', {
-    ...property,
-    get() {
-      late.asked('fs/promises');
-      return getter();
-    },
-  });
 }
 
 /** Where the callback form with `recursive` throws, and calls back before it returns. */
