@@ -4,13 +4,15 @@
  */
 import { ImportAnswers } from './import-answers.ts';
 import { hasAttributes, type SyncHooks } from './node-internals.ts';
+import type { LateBuiltins } from './late-builtins.ts';
 import type { Lookup } from './lookup.ts';
 
-export function syncHooks(lookup: Lookup): SyncHooks {
+export function syncHooks(lookup: Lookup, late: LateBuiltins): SyncHooks {
   const { image } = lookup;
   const answers = new ImportAnswers(lookup);
   return {
     resolve(specifier, context, next) {
+      late.asked(specifier);
       if (context.conditions.includes('require')) return next(specifier, context);
       const found = answers.resolve(specifier, context.parentURL);
       if (found === undefined) return next(specifier, context);

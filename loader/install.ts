@@ -10,7 +10,9 @@ import { holdHooksThread } from './held-hooks-thread.ts';
 import { ImportAnswers } from './import-answers.ts';
 import { canHoldHooksThread, hasFlag } from './node-features.ts';
 import { Module, patch } from './node-internals.ts';
-import { installFsReads, installFsWrites } from './shadow/install.ts';
+import { LateBuiltins } from './late-builtins.ts';
+import { installFsReads } from './shadow/install.ts';
+import { installFsWrites } from './shadow/writes.ts';
 import { ShadowedPaths } from './shadow/shadowed-path.ts';
 import type { NativeImage } from '../native/addon.ts';
 
@@ -25,6 +27,8 @@ export interface LoaderOptions {
   shadow: boolean;
   /** Real file on this node for a packed entry. */
   localPath: (entry: number) => string;
+  /** To patch built-in modules when they are asked for. */
+  onBuiltins?: (late: LateBuiltins) => void;
 }
 
 // A program that lists `require.cache` finds its own files there, and not this bundle; at every load,
@@ -38,19 +42,27 @@ export function installLoader(options: LoaderOptions): Lookup {
   // An entry that stays the link it is has no other path that the index could tell.
   const keepsLink = hasFlag('--preserve-symlinks-main');
   const main = new MainEntry(keepsLink ? undefined : options.entry);
-  if (options.shadow) installFsReads(paths, main, options.localPath);
-  installFsWrites(paths);
+  const late = new LateBuiltins();
+  if (options.shadow) {
+    const { files } = options.attachment;
+    installFsReads(paths, main, late, files, options.localPath);
+  }
+  installFsWrites(paths, late, options.shadow);
+  options.onBuiltins?.(late);
   installNativeAddons(lookup, options.localPath);
   installCommonJS(lookup, main, otherHooks);
   if (!keepsLink) patchMain(lookup, main, () => options.shadow && !otherHooks.present);
-  installImports(lookup, options);
+  installImports(lookup, late, options);
   Module.syncBuiltinESMExports();
   return lookup;
 }
 
-function installImports(lookup: Lookup, options: LoaderOptions): void {
+function installImports(lookup: Lookup, late: LateBuiltins, options: LoaderOptions): void {
   // A user's own loader was registered before us and sees only what we leave alone: stand down.
-  if (hasLoaderFlag()) return;
+  if (hasLoaderFlag()) {
+    late.all(); // only our own synchronous hooks see which built-in modules a program asks for
+    return;
+  }
   const register = Module.register.bind(Module);
   const offThread = (): void => {
     register(pathToFileURL(options.hooksThreadFile).href, {
@@ -60,15 +72,17 @@ function installImports(lookup: Lookup, options: LoaderOptions): void {
   if (!Module.registerHooks) {
     if (canHoldHooksThread) holdHooksThread(new ImportAnswers(lookup), offThread);
     else offThread();
+    late.all();
     return;
   }
-  const hooks = Module.registerHooks(syncHooks(lookup));
+  const hooks = Module.registerHooks(syncHooks(lookup, late));
   patch(
     Module as Required<typeof Module>,
     'registerHooks',
     (original) =>
       function (...args) {
         otherHooks.present = true;
+        late.all(); // theirs may answer before ours are asked
         return original.apply(this, args as never);
       },
   );
@@ -84,6 +98,7 @@ function installImports(lookup: Lookup, options: LoaderOptions): void {
         if (!handedOver) {
           handedOver = true;
           hooks.deregister();
+          late.all();
           offThread();
         }
         return original.apply(this, args as never);

@@ -9,7 +9,7 @@ import { loadAddon } from '../native/load-addon.ts';
 import { packageDirectory } from '../native/addon-path.ts';
 import type { NativeImage } from '../native/addon.ts';
 import { type Attachment, fitsThisProcess, openAttachedImage } from './attachment.ts';
-import { shareWithChildren, inheritedAttachment } from './children.ts';
+import { inheritedAttachment, keepChildrenStaged, shareWithChildren } from './children.ts';
 import { WallaError } from './errors.ts';
 import { Job } from './job.ts';
 import { locate, type LocatedArchive } from './locate.ts';
@@ -23,15 +23,19 @@ import type { Communicator } from '../native/communicator.ts';
 
 /** Attaches a child process or worker to the image its parent staged. Not collective. */
 export function attachInherited(options: StageOptions): boolean {
-  const attachment = inheritedAttachment(process.env);
-  if (!attachment || !fitsThisProcess(attachment)) return false;
+  const inherited = inheritedAttachment(process.env);
+  if (!inherited || !fitsThisProcess(inherited.attachment)) return false;
+  const { attachment, shadow } = inherited;
   let image: NativeImage;
   try {
     image = openAttachedImage(attachment);
   } catch {
     return false; // the job that staged it is over: the real files are all there is
   }
-  install(image, attachment, entryOf(image, givenEntry()), options);
+  install(image, attachment, entryOf(image, givenEntry()), {
+    ...options,
+    shadow: options.shadow && shadow,
+  });
   return true;
 }
 
@@ -157,6 +161,9 @@ function install(
     shadow: options.shadow,
     hooksThreadFile: `${packageDirectory()}/dist/hooks-thread.js`,
     localPath: (file) => localPath(image, attachment, file),
+    onBuiltins: (late) => {
+      keepChildrenStaged(attachment, options.shadow, late);
+    },
   });
 }
 

@@ -3,7 +3,7 @@
  *
  *     What the case is about.
  *
- *     pack main.mjs other.cjs
+ *     pack main.mjs other.cjs --include={root}/data/**
  *     run main.mjs
  *     run node>=22 TZ=UTC --enable-source-maps main.mjs
  *     leaves openat /main.mjs.map

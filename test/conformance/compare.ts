@@ -9,6 +9,7 @@ import { cleanEnvironment, cli, packageRoot, preload } from '../run-node.ts';
 import { type Case, CaseTree, readCase, type Run } from './case-file.ts';
 
 const LONGEST_RUN_MS = 60_000;
+const MOST_OUTPUT_BYTES = 64 << 20;
 const folder = new URL('./cases/', import.meta.url);
 
 /** Registers one test for each Node.js version and each case whose file name matches. */
@@ -56,7 +57,9 @@ export function archiveFor(
       '--quiet',
       '-o',
       archive,
-      ...entries.map((entry) => join(tree.root, entry)),
+      ...entries.map((word) =>
+        word.startsWith('--') ? word.replaceAll('{root}', tree.root) : join(tree.root, word),
+      ),
     ];
     const said = start(node, words, '/');
     assert.equal(said.at(-1), 'ended with 0', said.join('\n'));
@@ -89,6 +92,7 @@ function start(
     env: { ...cleanEnvironment(), ...env },
     encoding: 'utf8',
     timeout: LONGEST_RUN_MS,
+    maxBuffer: MOST_OUTPUT_BYTES,
     killSignal: 'SIGKILL',
   });
   return [

@@ -7,15 +7,19 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { type NodeVersion, nodeVersions } from '../node-versions/index.ts';
 import { cleanEnvironment, preload } from '../run-node.ts';
-import { CaseTree, readCase, type Run } from './case-file.ts';
+import { type Case, CaseTree, readCase, type Run } from './case-file.ts';
 import { archiveFor, isFor } from './compare.ts';
 
-const operations = readCase(new URL('./cases/operations.txt', import.meta.url));
+const cases = ['operations', 'operations-fs'].map((name) =>
+  readCase(new URL(`./cases/${name}.txt`, import.meta.url)),
+);
 const hasStrace = spawnSync('strace', ['-V']).status === 0;
 
-for (const node of nodeVersions) {
+for (const [node, operations] of nodeVersions.flatMap((one) =>
+  cases.map((each): [NodeVersion, Case] => [one, each]),
+)) {
   test(
-    `no file of the program is looked for in its directory on Node.js ${node.major}`,
+    `${operations.name}: no file of the program is looked for in its directory on Node.js ${node.major}`,
     { skip: hasStrace ? false : 'strace is not installed' },
     async (t) => {
       const tree = new CaseTree(operations);
@@ -23,7 +27,7 @@ for (const node of nodeVersions) {
       try {
         for (const run of operations.runs.filter((one) => isFor(one, node))) {
           await t.test(run.text, () => {
-            assert.deepEqual(seen(run, tree, node, base), run.leaves);
+            assert.deepEqual(seen(run, operations, tree, node, base), run.leaves);
           });
         }
       } finally {
@@ -35,7 +39,13 @@ for (const node of nodeVersions) {
 }
 
 /** What a child process of a staged program does below the program's directory: `call path`, sorted. */
-function seen(run: Run, tree: CaseTree, node: NodeVersion, base: string): string[] {
+function seen(
+  run: Run,
+  operations: Case,
+  tree: CaseTree,
+  node: NodeVersion,
+  base: string,
+): string[] {
   const staging = {
     ...cleanEnvironment(),
     WALLA_ARCHIVE: archiveFor(run, operations, tree, node),
