@@ -2,7 +2,7 @@
  * CommonJS from the image. Node.js's own functions are patched rather than hooked: hooks do not see
  * `require.resolve`'s `paths`, and still look for package.json files in C++ (docs/node-hooks.md).
  */
-import { type Lookup, setModuleExtensions } from './lookup.ts';
+import type { Lookup } from './lookup.ts';
 import type { MainEntry } from './main-entry.ts';
 import {
   type AnyFunction,
@@ -11,6 +11,7 @@ import {
   patch,
   type ResolveOptions,
 } from './node-internals.ts';
+import { setModuleExtensions } from './own-extensions.ts';
 
 export type { Entry } from './main-entry.ts';
 
