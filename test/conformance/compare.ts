@@ -1,6 +1,6 @@
 /** Runs a case plain and staged, and compares what can be seen from outside. */
 import assert from 'node:assert/strict';
-import { spawnSync } from 'node:child_process';
+import { spawnSync, type SpawnSyncReturns } from 'node:child_process';
 import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
@@ -78,19 +78,31 @@ function compare(run: Run, tree: CaseTree, node: NodeVersion, archive: string): 
 }
 
 /** Everything a run shows, as lines. */
-function start(
+export function start(
   node: NodeVersion,
   args: readonly string[],
   cwd: string,
   env: Record<string, string> = {},
 ): string[] {
-  const { status, signal, stdout, stderr } = spawnSync(node.path, args, {
-    cwd,
-    env: { ...cleanEnvironment(), ...env },
-    encoding: 'utf8',
-    timeout: LONGEST_RUN_MS,
-    killSignal: 'SIGKILL',
-  });
+  return linesOf(
+    spawnSync(node.path, args, {
+      cwd,
+      env: { ...cleanEnvironment(), ...env },
+      encoding: 'utf8',
+      timeout: LONGEST_RUN_MS,
+      killSignal: 'SIGKILL',
+      maxBuffer: Infinity,
+    }),
+  );
+}
+
+/** What is compared of a process that has ended. */
+export function linesOf({
+  status,
+  signal,
+  stdout,
+  stderr,
+}: Pick<SpawnSyncReturns<string>, 'status' | 'signal' | 'stdout' | 'stderr'>): string[] {
   return [
     ...stdout.replace(/duration_ms:? [\d.]+/g, 'duration_ms').split('\n'),
     ...withoutLocations(stderr)
@@ -101,7 +113,7 @@ function start(
 }
 
 /** Lines up to the common end that only one side has; both sides mostly differ in few lines. */
-function differing(plain: readonly string[], staged: readonly string[]): string {
+export function differing(plain: readonly string[], staged: readonly string[]): string {
   const lines: string[] = [];
   let p = 0;
   let s = 0;
