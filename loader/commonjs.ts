@@ -15,14 +15,19 @@ import { setModuleExtensions } from './own-extensions.ts';
 
 export type { Entry } from './main-entry.ts';
 
-/** @param otherHooks synchronous hooks of other tools: if there are any, Node.js loads, and asks all hooks */
+/**
+ * @param otherHooks synchronous hooks of other tools: if there are any, Node.js loads, and asks all hooks
+ * @param isResolvedByOthers another tool was here first and answers names: then Node.js resolves
+ */
 export function installCommonJS(
   lookup: Lookup,
   main: MainEntry,
   otherHooks: { readonly present: boolean },
+  isResolvedByOthers: boolean,
 ): void {
   setModuleExtensions(Module._extensions);
-  patch(Module, '_resolveFilename', (original) => resolveFilename(original, lookup, main));
+  if (!isResolvedByOthers)
+    patch(Module, '_resolveFilename', (original) => resolveFilename(original, lookup, main));
   patch(Module._extensions, '.js', (original) => loadScript(original, lookup, otherHooks));
   patch(Module._extensions, '.json', (original) => loadJson(original, lookup, otherHooks));
 }

@@ -7,6 +7,7 @@ import { Lookup } from './lookup.ts';
 import { type Entry, MainEntry, patchMain } from './main-entry.ts';
 import { installNativeAddons } from './native-addons.ts';
 import { hasFlag } from './node-features.ts';
+import { deferring, hasEarlierPreload, isPatched } from './earlier-tools.ts';
 import { Module, patch } from './node-internals.ts';
 import { installFsReads, installFsWrites } from './shadow/install.ts';
 import { ShadowedPaths } from './shadow/shadowed-path.ts';
@@ -39,27 +40,33 @@ export function installLoader(options: LoaderOptions): Lookup {
   if (options.shadow) installFsReads(paths, main, options.localPath);
   installFsWrites(paths);
   installNativeAddons(lookup, options.localPath);
-  installCommonJS(lookup, main, otherHooks);
+  const comesLater = hasEarlierPreload();
+  if (comesLater && isPatched('load')) otherHooks.present = true;
+  installCommonJS(lookup, main, otherHooks, comesLater && isPatched('resolve'));
   if (!keepsLink) patchMain(lookup, main, () => options.shadow && !otherHooks.present);
-  installImports(lookup, options);
+  installImports(lookup, options, comesLater);
   Module.syncBuiltinESMExports();
   return lookup;
 }
 
-function installImports(lookup: Lookup, options: LoaderOptions): void {
+/** @param comesLater other tools may have registered hooks before */
+function installImports(lookup: Lookup, options: LoaderOptions, comesLater: boolean): void {
   // A user's own loader was registered before us and sees only what we leave alone: stand down.
   if (hasLoaderFlag()) return;
   const register = Module.register.bind(Module);
   const offThread = (): void => {
     register(pathToFileURL(options.hooksThreadFile).href, {
-      data: options.attachment,
+      data: { ...options.attachment, comesLater },
     });
   };
   if (!Module.registerHooks) {
     offThread();
     return;
   }
-  const hooks = Module.registerHooks(syncHooks(lookup));
+  const own = syncHooks(lookup);
+  const hooks = Module.registerHooks(
+    comesLater ? deferring(own, () => (otherHooks.present = true)) : own,
+  );
   patch(
     Module as Required<typeof Module>,
     'registerHooks',
