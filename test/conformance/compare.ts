@@ -69,24 +69,44 @@ export function archiveFor(
 }
 
 function compare(run: Run, tree: CaseTree, node: NodeVersion, archive: string): void {
-  const args = run.args.map((word) =>
-    word.replaceAll('{root}', tree.root).replaceAll('{repo}', packageRoot),
-  );
-  const at = args.indexOf('{stage}');
-  const plain = start(
-    node,
-    args.filter((word) => word !== '{stage}'),
-    tree.root,
-    run.env,
-  );
-  const flag = args[at - 2] === '-r' ? ['-r', preload] : [`--import=${preload}`];
-  const preloaded = at < 0 ? ['-r', preload, ...args] : args.toSpliced(at, 1, ...flag);
-  const staged = start(node, preloaded, tree.root, {
-    ...run.env,
-    WALLA_ARCHIVE: archive,
-  });
-  const difference = differing(plain, staged);
+  const fill = (word: string) =>
+    word
+      .replaceAll('{root}', tree.root)
+      .replaceAll('{repo}', packageRoot)
+      .replaceAll('{node}', node.path);
+  const args = run.args.map(fill);
+  const { plain, staged } = withPreload(args, run.env);
+  const one = start(node, plain.args, tree.root, plain.env);
+  const other = start(node, staged.args, tree.root, { ...staged.env, WALLA_ARCHIVE: archive });
+  const difference = differing(one, other);
   if (difference !== '') assert.fail(`plain (-) and staged (+) differ:\n${difference}`);
+}
+
+interface Command {
+  args: readonly string[];
+  env: Record<string, string>;
+}
+
+/** The same command without and with walla: where `{stage}` stands, or before all else. */
+function withPreload(
+  args: readonly string[],
+  env: Record<string, string>,
+): { plain: Command; staged: Command } {
+  const at = args.indexOf('{stage}');
+  const flag = args[at - 2] === '-r' ? ['-r', preload] : [`--import=${preload}`];
+  const isInEnv = Object.values(env).includes('{stage}');
+  const fillEnv = (by: string) =>
+    Object.fromEntries(
+      Object.entries(env).map(([name, value]) => [name, value.replace('{stage}', by)]),
+    );
+  const first = isInEnv ? args : ['-r', preload, ...args];
+  return {
+    plain: { args: args.filter((word) => word !== '{stage}'), env: fillEnv('') },
+    staged: {
+      args: at < 0 ? first : args.toSpliced(at, 1, ...flag),
+      env: fillEnv(`--import=${preload}`),
+    },
+  };
 }
 
 /** Everything a run shows, as lines. */
