@@ -8,7 +8,7 @@ import { nodeVersions, type NodeVersion } from '../node-versions/index.ts';
 import { cleanEnvironment, cli, packageRoot, preload } from '../run-node.ts';
 import { type Case, CaseTree, readCase, type Run, whyNot } from './case-file.ts';
 
-const LONGEST_RUN_MS = 60_000;
+const LONGEST_RUN_MS = 180_000;
 const folder = new URL('./cases/', import.meta.url);
 
 /** Registers one test for each Node.js version and each case whose file name matches. */

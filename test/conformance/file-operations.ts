@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import type { NodeVersion } from '../node-versions/index.ts';
 import { cleanEnvironment, preload } from '../run-node.ts';
 
-const LONGEST_RUN_MS = 120_000;
+const LONGEST_RUN_MS = 180_000;
 
 export const hasStrace = spawnSync('strace', ['-V']).status === 0;
 
