@@ -5,6 +5,7 @@
  */
 import type { Attachment } from '../stage/attachment.ts';
 import { openAttachedImage } from '../stage/attachment.ts';
+import { asksOthers } from './earlier-tools.ts';
 import { ImportAnswers } from './import-answers.ts';
 import { commonjsFormatOffThread, hasSyncHooks } from './node-features.ts';
 import {
@@ -16,19 +17,31 @@ import {
 } from './node-internals.ts';
 import { Lookup } from './lookup.ts';
 
+/** What `module.register` hands over. */
+export interface HooksThreadData extends Attachment {
+  /** Whether other tools were preloaded before. */
+  comesLater: boolean;
+}
+
 let answers: ImportAnswers | undefined;
 
-export function initialize(attachment: Attachment): void {
+/** Whether hooks registered before ours are to be asked first; undefined: not known yet. */
+let others: boolean | undefined;
+
+export function initialize({ comesLater, ...attachment }: HooksThreadData): void {
+  others = comesLater ? undefined : false;
   answers = new ImportAnswers(
     new Lookup(openAttachedImage(attachment), attachment.preserveSymlinks),
   );
 }
 
-export function resolve(
+export async function resolve(
   specifier: string,
   context: ResolveContext,
   next: (specifier: string, context: ResolveContext) => ResolveResult | Promise<ResolveResult>,
-): ResolveResult | Promise<ResolveResult> {
+): Promise<ResolveResult> {
+  others ??= await asksOthers(next, context);
+  if (others) return next(specifier, context);
   const found = answers?.resolve(specifier, context.parentURL);
   if (found === undefined) return next(specifier, context);
   if ('absent' in found) throw found.absent;
@@ -46,9 +59,14 @@ export function load(
   const { image } = answers.lookup;
   // Without a source Node.js turns to its CommonJS loader, where commonjs.ts answers; other hooks see
   // what they see without walla. Node.js 20 would read the file by itself before that.
-  if (format === 'commonjs' && hasSyncHooks) return { format, source: null, shortCircuit: true };
+  if (format === 'commonjs' && hasSyncHooks && !others)
+    return { format, source: null, shortCircuit: true };
   // Always a string or a fresh copy: a view's whole buffer is transferred to the other thread.
   const source = format === 'wasm' ? new Uint8Array(image.bytes(entry)) : image.text(entry);
+  if (others)
+    return format === 'commonjs'
+      ? next(url, context)
+      : next(url, { ...context, format: context.format ?? format, source });
   // Node.js's own default step checks import attributes.
   if (format === 'json' || hasAttributes(context)) return next(url, { ...context, format, source });
   return {

@@ -9,6 +9,7 @@ import { installNativeAddons } from './native-addons.ts';
 import { holdHooksThread } from './held-hooks-thread.ts';
 import { ImportAnswers } from './import-answers.ts';
 import { canHoldHooksThread, hasFlag } from './node-features.ts';
+import { deferring, hasEarlierPreload, isPatched } from './earlier-tools.ts';
 import { Module, patch } from './node-internals.ts';
 import { LateBuiltins } from './late-builtins.ts';
 import { installFsReads } from './shadow/install.ts';
@@ -50,14 +51,22 @@ export function installLoader(options: LoaderOptions): Lookup {
   installFsWrites(paths, late, options.shadow);
   options.onBuiltins?.(late);
   installNativeAddons(lookup, options.localPath);
-  installCommonJS(lookup, main, otherHooks);
+  const comesLater = hasEarlierPreload();
+  if (comesLater && isPatched('load')) otherHooks.present = true;
+  installCommonJS(lookup, main, otherHooks, comesLater && isPatched('resolve'));
   if (!keepsLink) patchMain(lookup, main, () => options.shadow && !otherHooks.present);
-  installImports(lookup, late, options);
+  installImports(lookup, late, options, comesLater);
   Module.syncBuiltinESMExports();
   return lookup;
 }
 
-function installImports(lookup: Lookup, late: LateBuiltins, options: LoaderOptions): void {
+/** @param comesLater other tools may have registered hooks before */
+function installImports(
+  lookup: Lookup,
+  late: LateBuiltins,
+  options: LoaderOptions,
+  comesLater: boolean,
+): void {
   // A user's own loader was registered before us and sees only what we leave alone: stand down.
   if (hasLoaderFlag()) {
     late.all(); // only our own synchronous hooks see which built-in modules a program asks for
@@ -66,7 +75,7 @@ function installImports(lookup: Lookup, late: LateBuiltins, options: LoaderOptio
   const register = Module.register.bind(Module);
   const offThread = (): void => {
     register(pathToFileURL(options.hooksThreadFile).href, {
-      data: options.attachment,
+      data: { ...options.attachment, comesLater },
     });
   };
   if (!Module.registerHooks) {
@@ -75,7 +84,10 @@ function installImports(lookup: Lookup, late: LateBuiltins, options: LoaderOptio
     late.all();
     return;
   }
-  const hooks = Module.registerHooks(syncHooks(lookup, late));
+  const own = syncHooks(lookup, late);
+  const hooks = Module.registerHooks(
+    comesLater ? deferring(own, () => (otherHooks.present = true)) : own,
+  );
   patch(
     Module as Required<typeof Module>,
     'registerHooks',

@@ -17,6 +17,7 @@ import {
 import { absentError, notFoundError } from './absent.ts';
 import { ALIAS_SUFFIX } from './main-entry.ts';
 import type { AnyFunction } from './node-internals.ts';
+import { moduleExtensions, OwnExtensions } from './own-extensions.ts';
 
 /** A packed file that a specifier leads to. */
 export interface PackedModule {
@@ -66,6 +67,8 @@ export class Lookup {
 
   readonly #writes: Writes;
 
+  readonly #ownExtensions: OwnExtensions;
+
   /**
    * @param preservesSymlinks modules are known by the path of a link: Node.js resolves, the image serves
    * @param writes what the program has changed since: those files are the real ones
@@ -74,6 +77,7 @@ export class Lookup {
     this.image = image;
     this.#writes = writes;
     this.#preservesSymlinks = preservesSymlinks;
+    this.#ownExtensions = new OwnExtensions(image, (path) => this.#knownAbsent(path));
   }
 
   /** Number of the packed regular file at this absolute path (links followed), or -1. */
@@ -116,8 +120,8 @@ export class Lookup {
       // Somebody's own extension may well make something of the name.
       if (
         outcome === OUTCOME_ABSENT &&
-        !hasOwnExtensions() &&
-        this.#isStillAbsent(request, parentPath)
+        this.#isStillAbsent(request, parentPath) &&
+        !this.#ownExtensions.mayFind(request, parentPath, text)
       ) {
         this.counts.hits++;
         return {
@@ -146,7 +150,7 @@ export class Lookup {
     const exact = this.image.find(path, true);
     if (exact >= 0) return this.#isFile(exact) ? this.image.path(exact) : undefined;
     if (!this.#knownAbsent(path)) return undefined;
-    for (const extension of Object.keys(moduleExtensions())) {
+    for (const extension of moduleExtensions()) {
       if (this.#writes.isWritten(path + extension)) return undefined;
       const entry = this.image.find(path + extension, true);
       if (entry >= 0 && this.#isFile(entry)) return this.image.path(entry);
@@ -266,21 +270,4 @@ export function urlOf(path: string): string {
 /** True for names that only a native addon has. */
 export function isAddonPath(path: string): boolean {
   return extname(path) === '.node';
-}
-
-const NODE_EXTENSIONS = new Set(['.js', '.json', '.node', '.ts', '.cts', '.mts', '.wasm']);
-let extensions: Record<string, unknown> | undefined;
-
-/** Tells where the registered CommonJS extensions are; set when the CommonJS side is installed. */
-export function setModuleExtensions(registered: Record<string, unknown>): void {
-  extensions = registered;
-}
-
-/** Whether the program handles files that Node.js does not: the table was made without that. */
-function hasOwnExtensions(): boolean {
-  return Object.keys(moduleExtensions()).some((extension) => !NODE_EXTENSIONS.has(extension));
-}
-
-function moduleExtensions(): Record<string, unknown> {
-  return extensions ?? { '.js': null, '.json': null, '.node': null };
 }

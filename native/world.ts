@@ -1,8 +1,9 @@
 /**
  * The one MPI of this process. The preload and `walla/mpi` are bundled apart but meet in one process,
- * so what they share hangs on globalThis.
+ * so what they share hangs on an object that both have, out of sight: programs list globalThis.
  */
 
+import nodeModule from 'node:module';
 import { isMainThread } from '../loader/node-features.ts';
 import { WallaError } from '../stage/errors.ts';
 import { Communicator } from './communicator.ts';
@@ -32,7 +33,7 @@ export interface MpiState {
 }
 
 const KEY = Symbol.for('walla.mpi');
-const shared = globalThis as { [KEY]?: MpiState };
+const shared = nodeModule as { [KEY]?: MpiState };
 
 /** The launcher of this process; none for a child process of a rank. */
 function ownLauncher(env: Environment): Launcher {
@@ -89,8 +90,9 @@ export function openMpi(env: Environment = process.env): MpiState {
       hint: 'call walla/mpi on the main thread and send the result to the worker',
     });
   }
-  shared[KEY] = shared[KEY] ?? open(env);
-  return shared[KEY];
+  const state = shared[KEY] ?? open(env);
+  Object.defineProperty(shared, KEY, { value: state, configurable: true });
+  return state;
 }
 
 /**

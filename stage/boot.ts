@@ -2,6 +2,7 @@
 import { writeSync } from 'node:fs';
 
 import { isHooksThread, isMainThread } from '../loader/node-features.ts';
+import { Module } from '../loader/node-internals.ts';
 import { failQuietly, openMpi, openWorld, releaseMpi } from '../native/world.ts';
 import { detectLauncher } from '../native/launcher.ts';
 import { WallaError } from './errors.ts';
@@ -13,10 +14,11 @@ const DONE = Symbol.for('walla.stage');
 
 /** Never throws: a failure ends the process, or is said and the program runs unstaged. */
 export function preload(): void {
-  const shared = globalThis as { [DONE]?: true };
+  // Not on globalThis, whose names programs list.
+  const shared = Module as { [DONE]?: true };
   // The same file can come twice, by --import and through NODE_OPTIONS.
   if (isHooksThread || shared[DONE] || process.env['WALLA'] === 'off') return;
-  shared[DONE] = true;
+  Object.defineProperty(shared, DONE, { value: true });
   try {
     if (process.env['WALLA_ATTACH'] && attachInherited(readOptions(process.env))) return;
     if (!isMainThread) return; // a worker whose main thread did not stage

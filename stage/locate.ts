@@ -6,8 +6,9 @@ import { closeSync, fstatSync, readSync, realpathSync } from 'node:fs';
 import { constants as osConstants } from 'node:os';
 import { loadAddon } from '../native/load-addon.ts';
 import { packageDirectory } from '../native/addon-path.ts';
+import { resolutionRules, ruleFlags, userConditions } from './resolution-rules.ts';
 import { defaultArchivePath } from './archive-path.ts';
-import { fitsThisProcess, preservesSymlinks, userConditions } from './attachment.ts';
+import { fitsThisProcess } from './attachment.ts';
 import { WallaError, type WallaErrorCode } from './errors.ts';
 import { decodeManifest, type Manifest } from './format/manifest.ts';
 import { launcherVariables } from '../native/launcher.ts';
@@ -248,11 +249,12 @@ function checkPlatform({ path, manifest }: LocatedArchive): void {
       'ERR_WALLA_STALE',
       `${path} was packed by Node.js ${manifest.node}, this is ${process.version}`,
     );
+  const { conditions, preserveSymlinks } = resolutionRules();
   if (!fitsThisProcess(manifest))
     throw new WallaError(
       'ERR_WALLA_STALE',
-      `${path} was packed for conditions [${manifest.conditions.join(', ')}], this program runs with [${userConditions().join(', ')}]` +
-        (manifest.preserveSymlinks === preservesSymlinks()
+      `${path} was packed for conditions [${manifest.conditions.join(', ')}], this program runs with [${conditions.join(', ')}]` +
+        (manifest.preserveSymlinks === preserveSymlinks
           ? ''
           : ', and for another --preserve-symlinks'),
     );
@@ -293,17 +295,20 @@ function packInChild(entries: readonly string[], path: string): void {
   const env: NodeJS.ProcessEnv = { ...process.env };
   for (const name of launcherVariables(process.env)) Reflect.deleteProperty(env, name);
   delete env['NODE_OPTIONS'];
-  const conditions = userConditions().flatMap((condition) => ['--conditions', condition]);
+  const { conditions, preserveSymlinks } = resolutionRules();
+  const flags = ruleFlags();
+  if (preserveSymlinks) flags.push('--preserve-symlinks');
   // Loaded here alone: most jobs do not pack, and all would pay for it.
   const { spawnSync } = process.getBuiltinModule('node:child_process');
   const result = spawnSync(
     process.execPath,
     [
+      ...flags,
       `${packageDirectory()}/dist/cli.js`,
       'pack',
       '--quiet',
       '--json',
-      ...conditions,
+      ...userConditions(conditions).flatMap((condition) => ['--conditions', condition]),
       '-o',
       path,
       ...entries,

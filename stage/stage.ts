@@ -21,11 +21,16 @@ import { withNodeLock } from './node-lock.ts';
 import { summary } from './summary.ts';
 import type { Communicator } from '../native/communicator.ts';
 
-/** Attaches a child process or worker to the image its parent staged. Not collective. */
+/**
+ * Attaches a child process or worker to the image its parent staged. Not collective.
+ * @returns false if there is nothing to attach to
+ */
 export function attachInherited(options: StageOptions): boolean {
   const inherited = inheritedAttachment(process.env);
-  if (!inherited || !fitsThisProcess(inherited.attachment)) return false;
+  if (!inherited) return false;
   const { attachment, shadow } = inherited;
+  // A child that was given other rules runs from the real files: it never stages for itself.
+  if (!fitsThisProcess(attachment)) return true;
   let image: NativeImage;
   try {
     image = openAttachedImage(attachment);
