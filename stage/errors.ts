@@ -73,6 +73,9 @@ export class WallaError extends Error {
   static from(error: unknown, code: WallaErrorCode = 'ERR_WALLA_INTERNAL'): WallaError {
     if (error instanceof WallaError) return error;
     const message = error instanceof Error ? error.message : String(error);
+    // The native core knows this code alone.
+    if ((error as { code?: unknown } | undefined)?.code === 'ERR_WALLA_ARCHIVE_DAMAGED')
+      return new WallaError('ERR_WALLA_ARCHIVE_DAMAGED', message, { cause: error });
     return new WallaError(code, message, { cause: error });
   }
 }

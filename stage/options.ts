@@ -12,7 +12,7 @@ export interface StageOptions {
   /** What to do when staging fails. */
   onError: 'stop' | 'fallback';
   /** How the source tree is compared with the archive. */
-  stale: 'check' | 'use';
+  stale: 'check' | 'lockfile' | 'use';
   /** Say what staging did, one line a job, on stderr. */
   verbose: boolean;
   /** Whether fs reads are answered from the image. */
@@ -31,7 +31,7 @@ const VARIABLES: Record<string, readonly string[] | undefined> = {
   WALLA_MPI: ['openmpi', 'mpich', 'off', 'release'],
   WALLA_ON_ERROR: ['stop', 'fallback'],
   WALLA_SHADOW: ['on', 'off'],
-  WALLA_STALE: ['check', 'use'],
+  WALLA_STALE: ['check', 'lockfile', 'use'],
   WALLA_VERBOSE: ['0', '1'],
   // Read by the build alone.
   WALLA_MPICC: undefined,
@@ -64,10 +64,14 @@ export function readOptions(env: Environment): StageOptions {
     directory: given(env['WALLA_DIR']),
     keep: env['WALLA_KEEP'] === '1',
     onError: env['WALLA_ON_ERROR'] === 'fallback' ? 'fallback' : 'stop',
-    stale: env['WALLA_STALE'] === 'use' ? 'use' : 'check',
+    stale: staleOf(env['WALLA_STALE']),
     verbose: env['WALLA_VERBOSE'] === '1',
     shadow: env['WALLA_SHADOW'] !== 'off',
   };
+}
+
+function staleOf(value: string | undefined): StageOptions['stale'] {
+  return value === 'use' || value === 'lockfile' ? value : 'check';
 }
 
 /** An empty variable is as good as none. */

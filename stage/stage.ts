@@ -67,7 +67,7 @@ export function stage(world: Communicator, readStageOptions: () => StageOptions)
     shareWithChildren(attachment, process.env);
     removeWhenLast(placed, options);
   });
-  if (options.verbose) summary(job, plan, placed, archive?.packed ?? false);
+  if (options.verbose) summary(job, plan, placed, archive);
 }
 
 interface FullPlan extends ArchivePlan {
