@@ -48,6 +48,8 @@ export function stage(world: Communicator, readStageOptions: () => StageOptions)
       ? locateAndPlace(job, given, options)
       : withNodeLock(options, () => locateAndPlace(job, given, options));
   job.phase('attach', () => {
+    // First: whatever fails from here on, the image must not stay.
+    removeWhenLast(placed, options);
     const attachment: Attachment = {
       directory: placed.image.path,
       files: placed.files,
@@ -65,7 +67,6 @@ export function stage(world: Communicator, readStageOptions: () => StageOptions)
       );
     install(image, attachment, entry, options);
     shareWithChildren(attachment, process.env);
-    removeWhenLast(placed, options);
   });
   if (options.verbose) summary(job, plan, placed, archive);
 }
