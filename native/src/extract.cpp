@@ -14,6 +14,7 @@
 #include "archive_damaged.h"
 #include "entry_path.h"
 #include "posix_error.h"
+#include "private_directory.h"
 #include "unique_fd.h"
 
 namespace walla {
@@ -45,7 +46,8 @@ Place makeParents(int rootFd, std::string_view path) {
   if (!directory.valid()) throwErrno("open", describeFd(rootFd));
   for (size_t slash; (slash = path.find('/')) != path.npos; path.remove_prefix(slash + 1)) {
     const std::string name(path.substr(0, slash));
-    if (mkdirat(directory.get(), name.c_str(), 0700) != 0 && errno != EEXIST) {
+    const bool made = mkdirat(directory.get(), name.c_str(), 0700) == 0;
+    if (!made && errno != EEXIST) {
       throwErrno("mkdir", describeFd(directory.get()) + "/" + name);
     }
     UniqueFd child(
@@ -55,6 +57,7 @@ Place makeParents(int rootFd, std::string_view path) {
       throw ArchiveDamaged("the directory of entry '" + printable(path) + "' is none");
     }
     if (!child.valid()) throwErrno("open", describeFd(directory.get()) + "/" + name);
+    if (made) undoUmask(child.get());
     directory = std::move(child);
   }
   return {std::move(directory), std::string(path)};
