@@ -66,8 +66,7 @@ std::string digestOf(const Bytes& bytes, size_t from) {
 }
 
 enum Kind { kFlip, kSet, kTruncate, kExtend, kDuplicate, kSplice, kKinds };
-const char* const kKindNames[kKinds] = {"flip",   "set",       "truncate",
-                                        "extend", "duplicate", "splice"};
+const char* const kKindNames[kKinds] = {"flip", "set", "truncate", "extend", "duplicate", "splice"};
 
 class Mutator {
  public:
@@ -88,8 +87,8 @@ class Mutator {
         break;
       case kSet:
         for (size_t i = 0, n = 1 + below(4); i < n; ++i) {
-          static const uint64_t kNasty[] = {0,          1,          7,          0x7fffffff,
-                                            0x80000000, 0xfffffffe, 0xffffffff, ~uint64_t{0},
+          static const uint64_t kNasty[] = {0,          1,           7,          0x7fffffff,
+                                            0x80000000, 0xfffffffe,  0xffffffff, ~uint64_t{0},
                                             1u << 20,   bytes.size()};
           const size_t at = std::min(place(bytes) / 4 * 4, bytes.size() - 8);
           std::memcpy(&bytes[at], &kNasty[below(10)], below(2) == 0 ? 4 : 8);
@@ -220,9 +219,8 @@ void ask(const Index& index, uint64_t imageBytes) {
     touch(entry.path);
     touch(entry.linkText);
     if (entry.isFile()) {
-      require(
-          entry.dataOffset <= imageBytes && entry.size <= imageBytes - entry.dataOffset,
-          "content outside of the image");
+      require(entry.dataOffset <= imageBytes && entry.size <= imageBytes - entry.dataOffset,
+              "content outside of the image");
     }
     for (uint32_t k = 0; k < std::min<uint32_t>(entry.listingCount, 1000); ++k) {
       ListingRecord record;
@@ -251,8 +249,8 @@ UniqueFd fileOf(const Bytes& bytes) {
   UniqueFd file(memfd_create("image", MFD_CLOEXEC));
   require(file.valid() && ftruncate(file.get(), static_cast<off_t>(bytes.size())) == 0, "memfd");
   for (size_t done = 0; done < bytes.size();) {
-    const ssize_t wrote = pwrite(file.get(), bytes.data() + done, bytes.size() - done,
-                                 static_cast<off_t>(done));
+    const ssize_t wrote =
+        pwrite(file.get(), bytes.data() + done, bytes.size() - done, static_cast<off_t>(done));
     require(wrote > 0, "a short write");
     done += static_cast<size_t>(wrote);
   }
@@ -407,12 +405,13 @@ int runAll(const std::string& archive, size_t bodyOffset, int count, uint32_t se
   }
   const UniqueFd parent(open("/tmp", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   removeTree(parent.get(), scratch.path.substr(5));
-  std::printf("{\"mutations\":%d,\"failures\":%d,\"same\":%llu,\"refusedByDigest\":%llu,"
-              "\"refusedByChecks\":%llu,\"served\":%llu}\n",
-              count, failures, static_cast<unsigned long long>(total.same),
-              static_cast<unsigned long long>(total.refusedByDigest),
-              static_cast<unsigned long long>(total.refusedByChecks),
-              static_cast<unsigned long long>(total.served));
+  std::printf(
+      "{\"mutations\":%d,\"failures\":%d,\"same\":%llu,\"refusedByDigest\":%llu,"
+      "\"refusedByChecks\":%llu,\"served\":%llu}\n",
+      count, failures, static_cast<unsigned long long>(total.same),
+      static_cast<unsigned long long>(total.refusedByDigest),
+      static_cast<unsigned long long>(total.refusedByChecks),
+      static_cast<unsigned long long>(total.served));
   return failures == 0 ? 0 : 1;
 }
 
