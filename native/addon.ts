@@ -87,23 +87,44 @@ export interface WallaAddon {
   removeAtExit(path: string, lockFd: number): void;
 
   /**
-   * Compares the image's entries with the source tree, by lstat from `threads` threads.
-   * Files: type, size, mtime. Links: type, target text. Directories: mtime; where it differs,
-   * the listing is read again and compared by name and type (in directories that are not frozen
-   * only names that can change a resolution count: `node_modules`, package.json, and
-   * names ending in .js .cjs .mjs .json .node .wasm .ts .cts .mts, and directories; `.walla` never does).
-   * @param limit stop after so many differences
-   * @returns what differs, sorted by path relative to the root ('' is the root, or a damaged entry), as `{path, reason}` with reason 'changed' | 'added' | 'removed', and how many entries were compared
+   * Begins to compare an archive's index with the source tree, on native threads, and returns at once.
+   * Every entry is looked at once, by lstat. Files: type, size, mtime. Links: type, target text.
+   * Directories: mtime; where it differs, the listing is read again and compared by name and type (in
+   * directories that are not frozen only names count that can change a resolution: `node_modules`,
+   * package.json, names ending in .js .cjs .mjs .json .node .wasm .ts .cts .mts, directories, and
+   * lock files; `.walla` never does).
+   * @param fd open archive; may be closed at once
+   * @param root absolute directory that stands for the archive's root
+   * @returns what to pass to `finishFreshCheck`; one that is dropped ends by itself
    */
-  checkFresh(
-    image: NativeImage,
-    root: string,
-    threads: number,
-    limit: number,
-  ): {
-    compared: number;
-    differences: { path: string; reason: 'changed' | 'added' | 'removed' }[];
-  };
+  beginFreshCheck(fd: number, root: string, options: FreshCheckOptions): FreshCheck;
+  /** Waits for a check and returns what it found. To be called once. */
+  finishFreshCheck(check: FreshCheck): Freshness;
+}
+
+export interface FreshCheckOptions {
+  /** At most so many; fewer are used for a small tree. */
+  threads: number;
+  /** Stop after so many differences. */
+  limit: number;
+  /** Links were packed as what they lead to (--preserve-symlinks): stat instead of lstat. */
+  followLinks: boolean;
+  /** Compare lock files and package.json files alone. */
+  locksOnly: boolean;
+}
+
+/** A comparison that is under way. */
+export interface FreshCheck {
+  readonly freshCheck: unique symbol;
+}
+
+export interface Freshness {
+  /** Entries that were looked at. */
+  compared: number;
+  /** Milliseconds the comparison took, on its own threads. */
+  ms: number;
+  /** Sorted by path relative to the root; '' is the root, or a damaged entry. */
+  differences: { path: string; reason: 'changed' | 'added' | 'removed' }[];
 }
 
 /**

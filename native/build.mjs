@@ -3,6 +3,7 @@
  *
  *     node native/build.mjs [--quiet]               dist/native/<platform>-<arch>/*.node
  *     node native/build.mjs --test | --sanitize     builds and runs the C++ unit tests instead
+ *     node native/build.mjs --program FILE.cpp ...  builds one test program under sanitizers and runs it
  *
  * CXX names the compiler; WALLA_MPICC_OPENMPI, WALLA_MPICC_MPICH and WALLA_MPICC name MPI compilers.
  * Objects are kept in .cache/native under a hash of all that goes into them.
@@ -52,8 +53,10 @@ walla_abi_mpich
 `;
 const MPI_NAMES = { openmpi: 'Open MPI', mpich: 'MPICH' };
 
-const { values: options } = parseArgs({
+const { values: options, positionals } = parseArgs({
+  allowPositionals: true,
   options: {
+    program: { type: 'string' },
     quiet: { type: 'boolean', default: false },
     test: { type: 'boolean', default: false },
     sanitize: { type: 'boolean', default: false },
@@ -347,6 +350,14 @@ async function test(tool) {
   return spawnSync(program, { stdio: 'inherit' }).status ?? 1;
 }
 
+/** Builds and runs one program with the arguments that are left, under sanitizers. @returns exit code */
+async function runProgram(tool, source) {
+  const flags = [...TEST, ...SANITIZE];
+  const units = withNeeded([resolve(source)]).map((unit) => ({ tool, source: unit, flags }));
+  const program = await link(tool, units, [...flags, '-ldl']);
+  return spawnSync(program, positionals, { stdio: 'inherit' }).status ?? 1;
+}
+
 /** Removes what no build has asked for in a long time. */
 function prune() {
   for (const folder of ['objects', 'linked', 'probes']) {
@@ -362,6 +373,7 @@ function prune() {
 
 async function main() {
   const tool = findCompiler();
+  if (options.program) return runProgram(tool, options.program);
   if (options.test || options.sanitize) return test(tool);
   const napi = nodeApiFlags();
   const override = await namedCompiler('WALLA_MPICC');

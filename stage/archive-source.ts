@@ -43,7 +43,8 @@ export function showArchive(archive: string): string {
   return isArchiveUrl(archive) ? showUrl(parseArchiveUrl(archive)) : archive;
 }
 
-function openFile(path: string): number {
+/** @throws WallaError ERR_WALLA_ARCHIVE_MISSING, ERR_WALLA_UNREADABLE */
+export function openFile(path: string): number {
   try {
     // A FIFO would keep the job waiting for its writer.
     return openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);

@@ -4,6 +4,7 @@
  */
 import type { NativeImage } from '../native/addon.ts';
 import { loadAddon } from '../native/load-addon.ts';
+import { WallaError } from './errors.ts';
 import { resolutionRules } from './resolution-rules.ts';
 
 export interface Attachment {
@@ -21,7 +22,7 @@ export interface Attachment {
 
 /**
  * Maps the image of an attachment.
- * @throws Error with an errno code when it is gone or is not ours alone
+ * @throws WallaError, or Error with an errno code, when it is gone or is not ours alone
  */
 export function openAttachedImage(attachment: Attachment): NativeImage {
   const addon = loadAddon();
@@ -37,7 +38,11 @@ export function openAttachedImage(attachment: Attachment): NativeImage {
     );
     imageFd = addon.openPrivateFileAt(directoryFd, 'image', 'read');
     if (imageFd < 0)
-      throw Object.assign(new Error(`no image in ${attachment.directory}`), { code: 'ENOENT' });
+      throw new WallaError(
+        'ERR_WALLA_STAGING_DIRECTORY',
+        `there is no image in ${attachment.directory}`,
+        { hint: 'walla clean removes what is left there' },
+      );
     return addon.openImage(imageFd, attachment.roots);
   } finally {
     for (const fd of [imageFd, directoryFd, userFd]) if (fd >= 0) addon.close(fd);

@@ -7,6 +7,7 @@ import { failQuietly, openMpi, openWorld, releaseMpi } from '../native/world.ts'
 import { detectLauncher } from '../native/launcher.ts';
 import { WallaError } from './errors.ts';
 import { AgreedError } from './job.ts';
+import { locateEarly } from './locate.ts';
 import { readOptions } from './options.ts';
 import { attachInherited, stage } from './stage.ts';
 
@@ -22,6 +23,7 @@ export function preload(): void {
   try {
     if (process.env['WALLA_ATTACH'] && attachInherited(readOptions(process.env))) return;
     if (!isMainThread) return; // a worker whose main thread did not stage
+    locateEarly(process.env);
     stage(openWorld(), () => readOptions(process.env));
     if (openMpi().launcher.release) releaseMpi();
   } catch (error) {

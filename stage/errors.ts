@@ -73,6 +73,16 @@ export class WallaError extends Error {
   static from(error: unknown, code: WallaErrorCode = 'ERR_WALLA_INTERNAL'): WallaError {
     if (error instanceof WallaError) return error;
     const message = error instanceof Error ? error.message : String(error);
+    const native = error as { code?: unknown; syscall?: unknown } | undefined;
+    // The native core knows this code alone.
+    if (native?.code === 'ERR_WALLA_ARCHIVE_DAMAGED')
+      return new WallaError('ERR_WALLA_ARCHIVE_DAMAGED', message, { cause: error });
+    // Something stands in the staging directory that is not private to this user.
+    if (native?.code === 'EPERM' && native.syscall === 'use')
+      return new WallaError('ERR_WALLA_STAGING_DIRECTORY', message, {
+        cause: error,
+        hint: 'remove it, or have its owner remove it; or set WALLA_DIR to a node-local directory that only you can write',
+      });
     return new WallaError(code, message, { cause: error });
   }
 }

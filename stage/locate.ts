@@ -2,7 +2,7 @@
  * Finds the archive for the program that is starting: named by WALLA_ARCHIVE, or the cache beside the
  * entry, packed anew when it is missing or stale. Runs on the root rank alone; never collective.
  */
-import { closeSync, fstatSync, readSync, realpathSync } from 'node:fs';
+import { closeSync, fstatSync, readSync, realpathSync, writeSync } from 'node:fs';
 import { constants as osConstants } from 'node:os';
 import { loadAddon } from '../native/load-addon.ts';
 import { packageDirectory } from '../native/addon-path.ts';
@@ -11,12 +11,14 @@ import { defaultArchivePath } from './archive-path.ts';
 import { fitsThisProcess } from './attachment.ts';
 import { WallaError, type WallaErrorCode } from './errors.ts';
 import { decodeManifest, type Manifest } from './format/manifest.ts';
-import { launcherVariables } from '../native/launcher.ts';
+import { detectLauncher, launcherVariables } from '../native/launcher.ts';
 import type { Entry } from '../loader/commonjs.ts';
 import { clockNs, findLocated } from './located-note.ts';
-import type { StageOptions } from './options.ts';
-import { resolveEntry } from './program-entry.ts';
-import { openPlain, showArchive } from './archive-source.ts';
+import { readOptions, type StageOptions } from './options.ts';
+import { givenEntry, resolveEntry } from './program-entry.ts';
+import { openFile, openPlain, showArchive } from './archive-source.ts';
+import { beginEarly, checkStale, type StaleCheck } from './stale-check.ts';
+import { isArchiveUrl } from './transport/archive-url.ts';
 
 /** An archive that may be staged, open. */
 export interface LocatedArchive {
@@ -37,12 +39,37 @@ export interface LocatedArchive {
   packed: boolean;
   /** When this process began to look for it (located-note.ts); undefined when it believed another's note. */
   checkedAtNs: bigint | undefined;
+  /** How it compares with the source tree; undefined where it was packed just now. */
+  stale?: StaleCheck;
 }
 
-/** How many changed files a message names. */
-const NAMED_DIFFERENCES = 3;
 /** The manifest is small; its member must fit in this. */
 const LONGEST_MANIFEST_BYTES = 16 * 1024 * 1024;
+
+/**
+ * Begins to compare the archive with the tree before MPI is up, in the process that the launcher calls
+ * rank 0. Only a head start: whatever is wrong, `locate` finds it again and says so, and if the program
+ * or the archive turns out to be another one, the comparison is dropped.
+ */
+export function locateEarly(env: NodeJS.ProcessEnv): void {
+  let fd: number | undefined;
+  try {
+    const { mpi, rank } = detectLauncher(env);
+    const given = givenEntry();
+    if (mpi === undefined || rank !== 0 || given === undefined) return;
+    const { archive, stale } = readOptions(env);
+    const entry = resolveEntry(given);
+    const path = archive ?? defaultArchivePath(entry);
+    if (isArchiveUrl(path)) return;
+    const found = openAt(openFile(path), path, true, [given], [entry]);
+    fd = found.fd;
+    beginEarly(found, stale);
+  } catch {
+    // Told by `locate`, to all ranks.
+  } finally {
+    if (fd !== undefined) closeSync(fd);
+  }
+}
 
 /**
  * @param givenEntries argv[1] of the programs of all ranks, without repetition; may be empty
@@ -95,10 +122,10 @@ function openNamed(
   const archive = open(path, given, entries, options);
   try {
     checkPlatform(archive);
-    if (options.stale === 'use') return archive;
-    const reason = staleReason(archive);
-    if (reason === undefined) return archive;
-    throw new WallaError('ERR_WALLA_STALE', `${archive.path} is out of date: ${reason}`);
+    const stale = compare(archive, options);
+    if (stale.reason !== undefined && options.stale !== 'use')
+      throw new WallaError('ERR_WALLA_STALE', `${archive.path} is out of date: ${stale.reason}`);
+    return { ...archive, stale };
   } catch (error) {
     closeSync(archive.fd);
     throw error;
@@ -113,8 +140,8 @@ function openCached(
   const path = defaultArchivePath(...(entries as [string, ...string[]]));
   const cached = tryOpen(path, given, entries, options);
   if (cached) {
-    if (fitsCache(cached) && (options.stale === 'use' || staleReason(cached) === undefined))
-      return cached;
+    const stale = fitsCache(cached) ? compareCached(cached, options) : undefined;
+    if (stale) return { ...cached, stale };
     closeSync(cached.fd);
   }
   packInChild(entries, path);
@@ -248,6 +275,7 @@ function checkPlatform({ path, manifest }: LocatedArchive): void {
     throw new WallaError(
       'ERR_WALLA_STALE',
       `${path} was packed by Node.js ${manifest.node}, this is ${process.version}`,
+      { hint: 'pack again with this Node.js: walla pack ENTRY -o FILE' },
     );
   const { conditions, preserveSymlinks } = resolutionRules();
   if (!fitsThisProcess(manifest))
@@ -257,6 +285,7 @@ function checkPlatform({ path, manifest }: LocatedArchive): void {
         (manifest.preserveSymlinks === preserveSymlinks
           ? ''
           : ', and for another --preserve-symlinks'),
+      { hint: 'pack again with these conditions: walla pack ENTRY -o FILE' },
     );
 }
 
@@ -269,22 +298,29 @@ function fitsCache(archive: LocatedArchive): boolean {
   }
 }
 
-/** What differs between the archive and the tree it was packed from, in words; undefined: nothing. */
-function staleReason(archive: LocatedArchive): string | undefined {
-  const addon = loadAddon();
-  const image = addon.openImage(archive.fd, archive.roots);
-  const threads = 4;
-  const { differences } = addon.checkFresh(
-    image,
-    archive.roots[0] ?? '/',
-    threads,
-    NAMED_DIFFERENCES + 1,
-  );
-  if (differences.length === 0) return undefined;
-  const named = differences
-    .slice(0, NAMED_DIFFERENCES)
-    .map(({ path, reason }) => `${path} was ${reason}`);
-  return named.join(', ') + (differences.length > NAMED_DIFFERENCES ? ', and more' : '');
+/** Compares with the tree; with WALLA_STALE=use no difference is an error, but one is said. */
+function compare(archive: LocatedArchive, options: StageOptions): StaleCheck {
+  if (options.stale !== 'use') return checkStale(archive, options.stale);
+  let stale: StaleCheck;
+  try {
+    stale = checkStale(archive, 'use');
+  } catch (error) {
+    if (!(error instanceof WallaError) || error.code !== 'ERR_WALLA_UNREADABLE') throw error;
+    stale = { reason: error.message, compared: 0, ms: 0 };
+  }
+  if (stale.reason !== undefined)
+    writeSync(2, `walla: using ${archive.path} although it is out of date: ${stale.reason}\n`);
+  return stale;
+}
+
+/** @returns undefined for a cache that must be packed again */
+function compareCached(cached: LocatedArchive, options: StageOptions): StaleCheck | undefined {
+  try {
+    const stale = compare(cached, options);
+    return stale.reason === undefined || options.stale === 'use' ? stale : undefined;
+  } catch {
+    return undefined;
+  }
 }
 
 /**

@@ -13,7 +13,7 @@ export interface StageOptions {
   /** What to do when staging fails. */
   onError: 'stop' | 'fallback';
   /** How the source tree is compared with the archive. */
-  stale: 'check' | 'use';
+  stale: 'check' | 'lockfile' | 'use';
   /** Say what staging did, one line a job, on stderr. */
   verbose: boolean;
   /** Whether fs reads are answered from the image. */
@@ -40,7 +40,7 @@ const VARIABLES: Record<string, readonly string[] | undefined> = {
   WALLA_MPI: ['openmpi', 'mpich', 'off', 'release'],
   WALLA_ON_ERROR: ['stop', 'fallback'],
   WALLA_SHADOW: ['on', 'off'],
-  WALLA_STALE: ['check', 'use'],
+  WALLA_STALE: ['check', 'lockfile', 'use'],
   WALLA_TRANSPORT: ['auto', 'mpi', 'file', 'http', 'self'],
   WALLA_VERBOSE: ['0', '1'],
   // Read by the build alone.
@@ -50,6 +50,7 @@ const VARIABLES: Record<string, readonly string[] | undefined> = {
   // Read by setup and the tests alone.
   WALLA_SETUP_APT: undefined,
   WALLA_SETUP_MPI: undefined,
+  WALLA_TEST_MUTATIONS: undefined,
   WALLA_TEST_NODES: undefined,
   WALLA_CLUSTER_HOSTS: undefined,
 };
@@ -74,13 +75,17 @@ export function readOptions(env: Environment): StageOptions {
     directory: given(env['WALLA_DIR']),
     keep: env['WALLA_KEEP'] === '1',
     onError: env['WALLA_ON_ERROR'] === 'fallback' ? 'fallback' : 'stop',
-    stale: env['WALLA_STALE'] === 'use' ? 'use' : 'check',
+    stale: staleOf(env['WALLA_STALE']),
     verbose: env['WALLA_VERBOSE'] === '1',
     shadow: env['WALLA_SHADOW'] !== 'off',
     transport: (given(env['WALLA_TRANSPORT']) ?? 'auto') as TransportName | 'auto',
     downloads: given(env['WALLA_DOWNLOADS']),
     httpTimeoutMs: readSeconds(env, 'WALLA_HTTP_TIMEOUT', 30) * 1000,
   };
+}
+
+function staleOf(value: string | undefined): StageOptions['stale'] {
+  return value === 'use' || value === 'lockfile' ? value : 'check';
 }
 
 /** An empty variable is as good as none. */

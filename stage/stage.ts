@@ -58,6 +58,8 @@ export function stage(world: Communicator, readStageOptions: () => StageOptions)
       ? locateAndPlace(job, given, options)
       : withNodeLock(options, () => locateAndPlace(job, given, options));
   job.phase('attach', () => {
+    // First: whatever fails from here on, the image must not stay.
+    removeWhenLast(placed, options);
     const attachment: Attachment = {
       directory: placed.image.path,
       files: placed.files,
@@ -75,9 +77,8 @@ export function stage(world: Communicator, readStageOptions: () => StageOptions)
       );
     install(image, attachment, entry, options);
     shareWithChildren(attachment, process.env);
-    removeWhenLast(placed, options);
   });
-  if (options.verbose) summary(job, plan, placed, archive?.packed ?? false);
+  if (options.verbose) summary(job, plan, placed, archive);
 }
 
 interface FullPlan extends ArchivePlan {

@@ -50,10 +50,14 @@ inline int fdArgument(const Napi::CallbackInfo& info, size_t position) {
 
 /// Sizes, offsets and counts: JavaScript numbers are exact up to 2^53. What is negative or no
 /// number becomes 0; Infinity is the largest.
-inline uint64_t bytesArgument(const Napi::CallbackInfo& info, size_t position) {
-  const double bytes = info[position].As<Napi::Number>().DoubleValue();
+inline uint64_t bytesOf(Napi::Value value) {
+  const double bytes = value.As<Napi::Number>().DoubleValue();
   if (!(bytes > 0)) return 0;
   return bytes < 9007199254740992.0 ? static_cast<uint64_t>(bytes) : uint64_t{1} << 53;
+}
+
+inline uint64_t bytesArgument(const Napi::CallbackInfo& info, size_t position) {
+  return bytesOf(info[position]);
 }
 
 inline Napi::Number numberOf(Napi::Env env, uint64_t number) {

@@ -3,11 +3,12 @@
 
 #include <napi.h>
 
+#include <memory>
 #include <string>
 #include <vector>
 
 #include "../src/extract.h"
-#include "../src/freshness.h"
+#include "../src/freshness_check.h"
 #include "addon_data.h"
 #include "arguments.h"
 #include "errors.h"
@@ -53,12 +54,31 @@ const char* nameOf(Difference::Reason reason) {
   }
 }
 
-Napi::Value compareTree(const Napi::CallbackInfo& info) {
+constexpr napi_type_tag kCheckTag = {0x71d9c2f4a8064e3bULL, 0x8c55e9021fb6d7a4ULL};
+
+Napi::Value beginCheck(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
-  const PackedTree& tree = NativeImage::treeOf(env, info[0]);
-  const Freshness found =
-      checkFresh(tree.image(), stringArgument(info, 1), info[2].As<Napi::Number>().Uint32Value(),
-                 bytesArgument(info, 3));
+  const Napi::Object given = info[2].As<Napi::Object>();
+  FreshnessOptions options;
+  options.threads = given.Get("threads").As<Napi::Number>().Uint32Value();
+  options.limit = bytesOf(given.Get("limit"));
+  options.followLinks = given.Get("followLinks").ToBoolean();
+  options.locksOnly = given.Get("locksOnly").ToBoolean();
+  auto check =
+      std::make_unique<FreshnessCheck>(fdArgument(info, 0), stringArgument(info, 1), options);
+  auto external = Napi::External<FreshnessCheck>::New(
+      env, check.get(), [](Napi::Env, FreshnessCheck* held) { delete held; });
+  check.release();
+  external.TypeTag(&kCheckTag);
+  return external;
+}
+
+Napi::Value finishCheck(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  if (!info[0].IsExternal() ||
+      !info[0].As<Napi::External<FreshnessCheck>>().CheckTypeTag(&kCheckTag))
+    throw Napi::TypeError::New(env, "finishFreshCheck: a check is expected");
+  const auto [found, milliseconds] = info[0].As<Napi::External<FreshnessCheck>>().Data()->finish();
   Napi::Array differences = Napi::Array::New(env, found.differences.size());
   for (uint32_t i = 0; i < found.differences.size(); ++i) {
     const Napi::HandleScope scope(env);
@@ -69,6 +89,7 @@ Napi::Value compareTree(const Napi::CallbackInfo& info) {
   }
   Napi::Object result = Napi::Object::New(env);
   result.Set("compared", numberOf(env, found.compared));
+  result.Set("ms", Napi::Number::New(env, milliseconds));
   result.Set("differences", differences);
   return result;
 }
@@ -80,7 +101,8 @@ Napi::Object initialize(Napi::Env env, Napi::Object exports) {
   exports.Set("openImage", Napi::Function::New<guarded<openImage>>(env));
   exports.Set("extractElf", Napi::Function::New<guarded<extract>>(env));
   exports.Set("materialize", Napi::Function::New<guarded<materializeEntry>>(env));
-  exports.Set("checkFresh", Napi::Function::New<guarded<compareTree>>(env));
+  exports.Set("beginFreshCheck", Napi::Function::New<guarded<beginCheck>>(env));
+  exports.Set("finishFreshCheck", Napi::Function::New<guarded<finishCheck>>(env));
   exportStaging(env, exports);
   return exports;
 }

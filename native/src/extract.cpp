@@ -14,11 +14,22 @@
 #include "archive_damaged.h"
 #include "entry_path.h"
 #include "posix_error.h"
+#include "private_directory.h"
 #include "unique_fd.h"
 
 namespace walla {
 
 namespace {
+
+/// A path for a message: an archive's names can be long, and hold what a terminal obeys.
+std::string printable(std::string_view path) {
+  constexpr size_t kMostBytes = 200;
+  std::string text(path.substr(0, kMostBytes));
+  for (char& byte : text) {
+    if (static_cast<uint8_t>(byte) < 32 || static_cast<uint8_t>(byte) >= 127) byte = '?';
+  }
+  return path.size() > kMostBytes ? text + "..." : text;
+}
 
 /// The directory a new file goes to, and the file's name in it.
 struct Place {
@@ -29,18 +40,24 @@ struct Place {
 /// Makes the directories of a path below `rootFd`. Follows no link: one in the way is an error.
 Place makeParents(int rootFd, std::string_view path) {
   if (!isSafeEntryPath(path)) {
-    throw ArchiveDamaged("entry path '" + std::string(path) + "' leads out of the archive");
+    throw ArchiveDamaged("entry path '" + printable(path) + "' leads out of the archive");
   }
   UniqueFd directory(openat(rootFd, ".", O_PATH | O_DIRECTORY | O_CLOEXEC));
   if (!directory.valid()) throwErrno("open", describeFd(rootFd));
   for (size_t slash; (slash = path.find('/')) != path.npos; path.remove_prefix(slash + 1)) {
     const std::string name(path.substr(0, slash));
-    if (mkdirat(directory.get(), name.c_str(), 0700) != 0 && errno != EEXIST) {
+    const bool made = mkdirat(directory.get(), name.c_str(), 0700) == 0;
+    if (!made && errno != EEXIST) {
       throwErrno("mkdir", describeFd(directory.get()) + "/" + name);
     }
     UniqueFd child(
         openat(directory.get(), name.c_str(), O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+    // A file or a link stands there: two entries want the same name, or somebody planted it.
+    if (!child.valid() && errno == ENOTDIR) {
+      throw ArchiveDamaged("the directory of entry '" + printable(path) + "' is none");
+    }
     if (!child.valid()) throwErrno("open", describeFd(directory.get()) + "/" + name);
+    if (made) undoUmask(child.get());
     directory = std::move(child);
   }
   return {std::move(directory), std::string(path)};

@@ -51,6 +51,17 @@ std::string_view stemOf(std::string_view name) {
 
 bool isCode(std::string_view name) { return stemOf(name) != name && !endsWith(name, ".json"); }
 
+/// Where package managers write down what they installed: npm, Yarn, pnpm, Bun.
+constexpr std::array<std::string_view, 10> kLockFiles = {
+    "package-lock.json", "npm-shrinkwrap.json", "yarn.lock",     "pnpm-lock.yaml",
+    "bun.lock",          "bun.lockb",           ".modules.yaml", ".package-lock.json",
+    ".yarn-integrity",   ".yarn-state.yml",
+};
+
+bool isLockFile(std::string_view name) {
+  return std::find(kLockFiles.begin(), kLockFiles.end(), name) != kLockFiles.end();
+}
+
 bool isNodeModules(std::string_view path) {
   return path == "node_modules" || endsWith(path, "/node_modules");
 }
@@ -71,12 +82,18 @@ std::unordered_set<std::string_view> namesMissed(const Index& index) {
 
 class Comparison {
  public:
-  Comparison(const MappedImage& image, int rootFd, uint64_t limit)
-      : index_(image.index()), missed_(namesMissed(index_)), rootFd_(rootFd), limit_(limit) {}
+  Comparison(const Index& index, int rootFd, const FreshnessOptions& options,
+             const std::atomic<bool>* abandoned)
+      : index_(index),
+        missed_(options.locksOnly ? std::unordered_set<std::string_view>() : namesMissed(index)),
+        rootFd_(rootFd),
+        options_(options),
+        abandoned_(abandoned) {}
 
-  void run(unsigned threads) {
+  void run() {
     std::vector<std::thread> others;
-    threads = std::min(threads, kMostThreads);
+    const unsigned useful = index_.entryCount() / kBlockEntries + 1;
+    const unsigned threads = std::min({options_.threads, kMostThreads, useful});
     others.reserve(threads);
     try {
       for (unsigned i = 1; i < threads; ++i) {
@@ -93,14 +110,14 @@ class Comparison {
   Freshness result() {
     std::sort(differences_.begin(), differences_.end(),
               [](const Difference& a, const Difference& b) { return a.path < b.path; });
-    if (differences_.size() > limit_) differences_.resize(limit_);
+    if (differences_.size() > options_.limit) differences_.resize(options_.limit);
     return {compared_, std::move(differences_)};
   }
 
  private:
   void work() noexcept {
     try {
-      while (!enough_) {
+      while (!enough_ && !(abandoned_ != nullptr && *abandoned_)) {
         const uint64_t first = next_.fetch_add(kBlockEntries);
         if (first >= index_.entryCount()) return;
         const uint64_t end = std::min<uint64_t>(first + kBlockEntries, index_.entryCount());
@@ -114,17 +131,23 @@ class Comparison {
   }
 
   void compare(uint32_t number) {
-    ++compared_;
     Entry entry;
+    const bool whole = index_.entry(number, &entry);
+    if (options_.locksOnly && whole) {
+      const std::string_view name = entry.path.substr(entry.path.rfind('/') + 1);
+      if (!entry.isFile() || (name != "package.json" && !isLockFile(name))) return;
+    }
+    ++compared_;
     // A damaged record describes no file: pack again.
-    if (!index_.entry(number, &entry)) return report("", Reason::changed);
+    if (!whole) return report("", Reason::changed);
     // The root itself has the empty path.
     if (!entry.path.empty() && !isSafeEntryPath(entry.path)) {
       return report(entry.path, Reason::changed);
     }
     const std::string path = entry.path.empty() ? "." : std::string(entry.path);
     struct stat status;
-    if (fstatat(rootFd_, path.c_str(), &status, AT_SYMLINK_NOFOLLOW) != 0) {
+    const int flags = options_.followLinks ? 0 : AT_SYMLINK_NOFOLLOW;
+    if (fstatat(rootFd_, path.c_str(), &status, flags) != 0) {
       const bool gone = errno == ENOENT || errno == ENOTDIR;
       return report(entry.path, gone ? Reason::removed : Reason::changed);
     }
@@ -153,8 +176,9 @@ class Comparison {
   }
 
   void compareListing(const Entry& entry, const std::string& path) {
+    const int follow = options_.followLinks ? 0 : O_NOFOLLOW;
     const UniqueFd directory(
-        openat(rootFd_, path.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+        openat(rootFd_, path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC | follow));
     if (!directory.valid()) return report(entry.path, Reason::changed);
 
     std::unordered_map<std::string_view, ListingRecord> packed;
@@ -193,7 +217,7 @@ class Comparison {
   /// Whether a name that came or went can change what some specifier resolves to.
   bool counts(const Entry& directory, std::string_view name, uint8_t type) const {
     if (name == ".walla") return false;
-    if (directory.has(layout::kFlagFrozen)) return true;
+    if (directory.has(layout::kFlagFrozen) || isLockFile(name)) return true;
     // A package; but not the caches that tools keep there.
     if (isNodeModules(directory.path) && type != DT_REG) return name.front() != '.';
     return name == "node_modules" || name == "package.json" || isCode(name) ||
@@ -216,14 +240,16 @@ class Comparison {
 
   void report(std::string_view path, Reason reason) {
     const std::lock_guard<std::mutex> lock(mutex_);
-    if (differences_.size() < limit_) differences_.push_back({std::string(path), reason});
-    if (differences_.size() >= limit_) enough_ = true;
+    const uint64_t limit = options_.limit;
+    if (differences_.size() < limit) differences_.push_back({std::string(path), reason});
+    if (differences_.size() >= limit) enough_ = true;
   }
 
   const Index& index_;
   const std::unordered_set<std::string_view> missed_;
   const int rootFd_;
-  const uint64_t limit_;
+  const FreshnessOptions options_;
+  const std::atomic<bool>* const abandoned_;
   std::atomic<uint64_t> next_{0};
   std::atomic<uint64_t> compared_{0};
   std::atomic<bool> enough_{false};
@@ -234,13 +260,13 @@ class Comparison {
 
 }  // namespace
 
-Freshness checkFresh(const MappedImage& image, const std::string& root, unsigned threads,
-                     uint64_t limit) {
+Freshness checkFresh(const Index& index, const std::string& root, const FreshnessOptions& options,
+                     const std::atomic<bool>* abandoned) {
   if (root.find('\0') != root.npos) throw PosixError(EINVAL, "open", root);
   const UniqueFd rootFd(open(root.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
   if (!rootFd.valid()) throwErrno("open", root);
-  Comparison comparison(image, rootFd.get(), limit);
-  comparison.run(threads);
+  Comparison comparison(index, rootFd.get(), options, abandoned);
+  comparison.run();
   return comparison.result();
 }
 

@@ -1,10 +1,11 @@
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <string>
 #include <vector>
 
-#include "mapped_image.h"
+#include "index.h"
 
 namespace walla {
 
@@ -19,14 +20,25 @@ struct Freshness {
   std::vector<Difference> differences;  // sorted by path
 };
 
-/// Compares the image's entries with the source tree by lstat, from several threads, because each
-/// lstat of a shared file system is mostly waiting. Files: type, size, modification time. Links:
-/// type and target text. Directories: type and modification time, and where that differs, the
-/// listing by name and type; in directories that are not frozen only names count that can change a
-/// resolution. walla's own directory, `.walla`, never counts.
-/// @param limit stops when so many differences are found
+struct FreshnessOptions {
+  /// Fewer are used for a small tree.
+  unsigned threads = 1;
+  /// Stops when so many differences are found.
+  uint64_t limit = 1;
+  /// Links were packed as what they lead to (--preserve-symlinks).
+  bool followLinks = false;
+  /// Looks at lock files and package.json files alone.
+  bool locksOnly = false;
+};
+
+/// Compares an index with the source tree by lstat, once for each entry, from several threads,
+/// because each lstat of a shared file system is mostly waiting. Files: type, size, modification
+/// time. Links: type and target text. Directories: type and modification time, and where that
+/// differs, the listing by name and type; in directories that are not frozen only names count that
+/// can change a resolution, and lock files. walla's own directory, `.walla`, never counts.
+/// @param abandoned ends the search early once it is true; null for never
 /// @throws PosixError when the root cannot be opened
-Freshness checkFresh(const MappedImage& image, const std::string& root, unsigned threads,
-                     uint64_t limit);
+Freshness checkFresh(const Index& index, const std::string& root, const FreshnessOptions& options,
+                     const std::atomic<bool>* abandoned = nullptr);
 
 }  // namespace walla

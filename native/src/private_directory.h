@@ -18,6 +18,10 @@ namespace walla {
 /// @throws PosixError; EPERM when it is not owned by the effective user or others can access it
 UniqueFd openPrivateDirectory(int directoryFd, std::string_view path, bool create);
 
+/// Gives a directory that was just made with mode 0700 that mode, whatever the umask took.
+/// @param pathFd opened with O_PATH, which needs no permission on the directory itself
+void undoUmask(int pathFd);
+
 enum class OpenHow {
   create,  // must not exist
   write,   // must exist

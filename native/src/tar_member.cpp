@@ -38,13 +38,17 @@ bool checksumIsRight(const uint8_t* header) {
 
 TarMember readTarMember(const uint8_t* image, uint64_t imageBytes, uint64_t headerOffset,
                         const char* name) {
+  if (headerOffset > imageBytes || imageBytes - headerOffset < kBlockBytes) {
+    throw ArchiveDamaged(std::string("member ") + name + ": the archive ends before it");
+  }
+  return readTarHeader(image + headerOffset, imageBytes, headerOffset, name);
+}
+
+TarMember readTarHeader(const uint8_t* header, uint64_t imageBytes, uint64_t headerOffset,
+                        const char* name) {
   const auto damaged = [&](const char* what) {
     return ArchiveDamaged(std::string("member ") + name + ": " + what);
   };
-  if (headerOffset > imageBytes || imageBytes - headerOffset < kBlockBytes) {
-    throw damaged("the archive ends before it");
-  }
-  const uint8_t* header = image + headerOffset;
   const size_t nameBytes = std::strlen(name);
   if (std::memcmp(header + 257, "ustar", 5) != 0 || !checksumIsRight(header)) {
     throw damaged("not a tar header");

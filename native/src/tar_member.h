@@ -19,4 +19,8 @@ struct TarMember {
 TarMember readTarMember(const uint8_t* image, uint64_t imageBytes, uint64_t headerOffset,
                         const char* name);
 
+/// The same for a header that was read into memory of its own: 512 bytes at `header`.
+TarMember readTarHeader(const uint8_t* header, uint64_t imageBytes, uint64_t headerOffset,
+                        const char* name);
+
 }  // namespace walla

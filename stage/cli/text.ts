@@ -1,8 +1,4 @@
-/** A name on one line whatever is in it: control characters are escaped as in JSON. */
-export function formatName(name: string): string {
-  // eslint-disable-next-line no-control-regex
-  return /[\x00-\x1f\x7f]/.test(name) ? JSON.stringify(name) : name;
-}
+export { formatName } from '../format-name.ts';
 
 /** Permissions and type as `ls -l` writes them. */
 export function formatMode(mode: number): string {

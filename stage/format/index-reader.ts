@@ -1,3 +1,4 @@
+import { isUtf8 } from 'node:buffer';
 import { WallaError } from '../errors.ts';
 import {
   ENTRY_BYTES,
@@ -144,10 +145,36 @@ export class IndexReader {
     return undefined;
   }
 
-  listing(number: number): { name: string; entry: number | undefined; type: number }[] {
+  /** Every path slot in order: its hash and entry, or undefined for an empty one. */
+  *pathSlots(): Generator<{ hash: number; entry: number } | undefined> {
+    for (let slot = 0; slot < this.#paths.count; slot++) {
+      const at = this.#paths.at + slot * PATH_SLOT_BYTES;
+      const entry = this.#reference(at + 4);
+      yield entry === undefined ? undefined : { hash: this.#bytes.readUInt32LE(at), entry };
+    }
+  }
+
+  /** Every resolution slot in order, with its hash, or undefined for an empty one. */
+  *resolutionSlots(): Generator<{ hash: number; found: ReadResolution } | undefined> {
+    for (let slot = 0; slot < this.#resolutions.count; slot++) {
+      const at = this.#resolutions.at + slot * RESOLUTION_SLOT_BYTES;
+      const found = this.#resolution(at);
+      yield found === undefined ? undefined : { hash: this.#bytes.readUInt32LE(at), found };
+    }
+  }
+
+  get listingCount(): number {
+    return this.#listings.count;
+  }
+
+  /** Where the listing of an entry stands among all listing records. */
+  listingPlace(number: number): { first: number; count: number } {
     const at = this.#entries.at + number * ENTRY_BYTES;
-    const first = this.#bytes.readUInt32LE(at + 48);
-    const count = this.#bytes.readUInt32LE(at + 52);
+    return { first: this.#bytes.readUInt32LE(at + 48), count: this.#bytes.readUInt32LE(at + 52) };
+  }
+
+  listing(number: number): { name: string; entry: number | undefined; type: number }[] {
+    const { first, count } = this.listingPlace(number);
     check(first + count <= this.#listings.count, `the listing of entry ${number} lies outside`);
     return Array.from({ length: count }, (_, i) => {
       const record = this.#listings.at + (first + i) * LISTING_BYTES;
@@ -179,10 +206,7 @@ export class IndexReader {
   }
 
   *resolutions(): Generator<ReadResolution> {
-    for (let slot = 0; slot < this.#resolutions.count; slot++) {
-      const found = this.#resolution(this.#resolutions.at + slot * RESOLUTION_SLOT_BYTES);
-      if (found !== undefined) yield found;
-    }
+    for (const slot of this.resolutionSlots()) if (slot !== undefined) yield slot.found;
   }
 
   #resolution(at: number): ReadResolution | undefined {
@@ -227,7 +251,11 @@ export class IndexReader {
     const bytes = this.#bytes.readUInt32LE(at + 4);
     check(offset + bytes <= this.#strings.count, 'a text lies outside the string table');
     const from = this.#strings.at + offset;
-    return this.#bytes.toString('utf8', from, from + bytes);
+    const text = this.#bytes.toString('utf8', from, from + bytes);
+    // Decoding replaces what is not UTF-8: two different names would then look the same.
+    const exact = !text.includes('\ufffd') || isUtf8(this.#bytes.subarray(from, from + bytes));
+    check(exact, 'a text is not UTF-8');
+    return text;
   }
 }
 

@@ -67,6 +67,10 @@ export interface PlainHeader {
   /** Type flag: '0' file, '5' directory, '2' symbolic link, 'x' pax header. */
   type: string;
   linkname: string;
+  mode: number;
+  mtimeSeconds: number;
+  /** Owner, group and device, which no member of an archive has: 0 and '' then. */
+  rest: (number | string)[];
 }
 
 /**
@@ -85,6 +89,12 @@ export function decodeHeader(block: Buffer): PlainHeader | undefined {
     size: size(block),
     type: block.toString('latin1', 156, 157),
     linkname: text(block, 157, 100),
+    mode: octal(block, 100, 8),
+    mtimeSeconds: octal(block, 136, 12),
+    rest: [
+      ...[108, 116, 329, 337].map((field) => octal(block, field, 8)),
+      ...[265, 297].map((field) => text(block, field, 32)),
+    ],
   };
 }
 
@@ -104,17 +114,24 @@ function size(block: Buffer): number {
   return Number(block.readBigUInt64BE(128));
 }
 
-/** Decodes the records of a pax header. */
-export function decodePax(bytes: Buffer): Map<string, string> {
+/**
+ * Decodes the records of a pax header.
+ * @returns undefined when they are not well formed, or one is there twice
+ */
+export function decodePax(bytes: Buffer): Map<string, string> | undefined {
   const fields = new Map<string, string>();
   for (let at = 0; at < bytes.length;) {
     const space = bytes.indexOf(0x20, at);
-    const length = Number(bytes.toString('latin1', at, space));
-    if (space === -1 || !Number.isInteger(length) || length <= 0) break;
-    const record = bytes.toString('utf8', space + 1, at + length - 1);
+    const length = space === -1 ? NaN : Number(bytes.toString('latin1', at, space));
+    const end = at + length;
+    if (!Number.isInteger(length) || end > bytes.length || end <= space || bytes[end - 1] !== 0x0a)
+      return undefined;
+    const record = bytes.toString('utf8', space + 1, end - 1);
     const equals = record.indexOf('=');
-    fields.set(record.slice(0, equals), record.slice(equals + 1));
-    at += length;
+    const key = record.slice(0, equals);
+    if (equals === -1 || fields.has(key)) return undefined;
+    fields.set(key, record.slice(equals + 1));
+    at = end;
   }
   return fields;
 }

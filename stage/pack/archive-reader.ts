@@ -1,3 +1,5 @@
+import { createHash } from 'node:crypto';
+import { constants, createReadStream } from 'node:fs';
 import { open, type FileHandle } from 'node:fs/promises';
 import { WallaError } from '../errors.ts';
 import { INDEX_NAME, MANIFEST_NAME } from '../format/index-layout.ts';
@@ -6,8 +8,9 @@ import { decodeManifest, type Manifest } from '../format/manifest.ts';
 import { BLOCK_BYTES, leadingMember, roundUp } from '../format/tar-header.ts';
 import { isCode } from './source-tree.ts';
 
-/** Far above any real manifest or index; keeps a damaged size from asking for all memory. */
+/** Far above any real manifest or index: a sparse file can claim any size without taking space. */
 const MANIFEST_LIMIT_BYTES = 16 * 1024 * 1024;
+const INDEX_LIMIT_BYTES = 1024 * 1024 * 1024;
 
 export interface OpenArchive {
   handle: FileHandle;
@@ -38,6 +41,8 @@ export async function openArchive(file: string): Promise<OpenArchive> {
     }
     const header = await readAt(handle, offset, BLOCK_BYTES);
     const indexBytes = leadingMember(header, INDEX_NAME);
+    if (!(indexBytes <= INDEX_LIMIT_BYTES))
+      throw damaged(`${file} has an index of ${indexBytes} bytes`);
     if (offset + BLOCK_BYTES + indexBytes > bytes) throw damaged(`${file} ends inside its index`);
     const index = new IndexReader(await readAt(handle, offset + BLOCK_BYTES, indexBytes), bytes);
     return { handle, bytes, manifest, index };
@@ -65,9 +70,12 @@ async function manifestOf(handle: FileHandle, file: string): Promise<Manifest> {
   return manifest;
 }
 
-async function openFile(file: string): Promise<FileHandle> {
+/** Opens what must be a file. The caller closes it. */
+export async function openFile(file: string): Promise<FileHandle> {
+  let handle: FileHandle;
   try {
-    return await open(file, 'r');
+    // O_NONBLOCK: opening a FIFO would wait for a writer. It changes nothing for a file.
+    handle = await open(file, constants.O_RDONLY | constants.O_NONBLOCK);
   } catch (error) {
     if (isCode(error, 'ENOENT', 'ENOTDIR')) {
       throw new WallaError('ERR_WALLA_ARCHIVE_MISSING', `there is no archive ${file}`);
@@ -77,6 +85,17 @@ async function openFile(file: string): Promise<FileHandle> {
       cause: error,
     });
   }
+  if ((await handle.stat()).isFile()) return handle;
+  await handle.close();
+  throw new WallaError('ERR_WALLA_ARCHIVE_FORMAT', `${file} is not a file`);
+}
+
+/** Hex SHA-256 of a file from an offset to its end. */
+export async function sha256From(file: string, from: number): Promise<string> {
+  const hash = createHash('sha256');
+  const stream = createReadStream(file, { start: from, highWaterMark: 1024 * 1024 });
+  for await (const chunk of stream as AsyncIterable<Buffer>) hash.update(chunk);
+  return hash.digest('hex');
 }
 
 /** Reads up to `length` bytes at an offset; fewer only at the end of the file. */
@@ -91,6 +110,6 @@ export async function readAt(handle: FileHandle, offset: number, length: number)
   return buffer.subarray(0, done);
 }
 
-function damaged(message: string): WallaError {
+export function damaged(message: string): WallaError {
   return new WallaError('ERR_WALLA_ARCHIVE_DAMAGED', message);
 }

@@ -95,7 +95,8 @@ function planMembers(entries: IndexEntry[], indexBytes: number, fields: Manifest
 }
 
 function memberOf(entry: IndexEntry): TarMember {
-  const mode = entry.mode & 0o7777;
+  // Without setuid and setgid bits: unpacked with tar, they would be the unpacking user's.
+  const mode = entry.mode & 0o777;
   const mtimeSeconds = Number(entry.mtimeNs / 1_000_000_000n);
   switch (entry.mode & 0o170000) {
     case 0o040000:

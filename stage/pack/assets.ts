@@ -1,4 +1,5 @@
 import { statSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
 import { dirname, sep } from 'node:path';
 import type { Assets } from './file-facts.ts';
 
@@ -29,6 +30,7 @@ export class AssetFinder {
       depth: 1,
       ts: false,
       cache: this.#cache,
+      readFile: readRegularFile,
       // nft's own resolution is not asked: Node.js settles names later.
       resolve: (specifier, parent, _job, commonjs) => {
         if (specifier.startsWith(sep)) files.get(parent)?.add(specifier);
@@ -54,6 +56,11 @@ export class AssetFinder {
       }),
     );
   }
+}
+
+/** A FIFO would make the reader wait, and a device such as /dev/zero never ends. */
+async function readRegularFile(path: string): Promise<Buffer | null> {
+  return statSync(path, { throwIfNoEntry: false })?.isFile() ? readFile(path) : null;
 }
 
 /** Shared libraries hang from the addon that was found, which hangs from the module. */

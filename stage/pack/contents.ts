@@ -1,5 +1,5 @@
 import { readdirSync, type BigIntStats, type Dirent } from 'node:fs';
-import { dirname, relative, resolve } from 'node:path';
+import { dirname, join, relative, resolve } from 'node:path';
 import { FLAG_COMPLETE, FLAG_ELF, FLAG_FROZEN } from '../format/index-layout.ts';
 import {
   compareBytes,
@@ -9,6 +9,9 @@ import {
 } from '../format/index-writer.ts';
 import { WALLA_DIRECTORY } from '../archive-path.ts';
 import { WallaError } from '../errors.ts';
+import { isSafePath } from './entry-path.ts';
+import { readFacts } from './file-facts.ts';
+import { isLockFile } from './lock-files.ts';
 import { unreadable, type SourceTree } from './source-tree.ts';
 import type { Trace, TracedResolution } from './trace.ts';
 
@@ -19,20 +22,28 @@ export interface Contents {
   resolutions: IndexResolution[];
 }
 
-/** Lays a trace out under one root: ancestors, listings, links and the table of resolutions. */
-export function contentsOf(trace: Trace, tree: SourceTree, entryLinks: string[]): Contents {
+/**
+ * Lays a trace out under one root: ancestors, listings, links, lock files and the table of resolutions.
+ * @param entryLinks links to the entries: packed only where they do not widen the root
+ * @param isExcluded whether the user left a path out
+ */
+export function contentsOf(
+  trace: Trace,
+  tree: SourceTree,
+  entryLinks: string[],
+  isExcluded: (path: string) => boolean,
+): Contents {
   const links = [...tree.links].filter(([path]) => !entryLinks.includes(path));
   const root = commonDirectory([...trace.files.keys(), ...links.map(([path]) => path)]);
   const inside = (path: string) =>
     path === root || path.startsWith(root === '/' ? '/' : `${root}/`);
-  // A link to the entry is packed only where it does not widen the root.
   const packedLinks = [...tree.links].filter(([path]) => inside(path));
   const directories = collectDirectories(root, trace, packedLinks, tree, inside);
 
   const toRelative = (path: string) => relative(root, path);
   const entries: IndexEntry[] = [];
   for (const [path, { stat, facts, scope }] of trace.files) {
-    checkName(path);
+    checkName(path, toRelative(path));
     entries.push({
       ...common(toRelative(path), stat),
       flags: facts.flags,
@@ -41,7 +52,7 @@ export function contentsOf(trace: Trace, tree: SourceTree, entryLinks: string[])
     });
   }
   for (const [path, { text, stat, target }] of packedLinks) {
-    checkName(path);
+    checkName(path, toRelative(path));
     const linkTarget = inside(target) ? toRelative(target) : undefined;
     entries.push({ ...common(toRelative(path), stat), flags: 0, linkText: text, linkTarget });
   }
@@ -49,6 +60,12 @@ export function contentsOf(trace: Trace, tree: SourceTree, entryLinks: string[])
     const stat = tree.stat(path);
     if (!stat?.isDirectory()) continue;
     const listing = list(path);
+    for (const lock of lockFiles(path, listing)) {
+      const lockStat = tree.stat(lock);
+      if (!lockStat?.isFile() || trace.files.has(lock) || isExcluded(lock)) continue;
+      const { flags } = readFacts(lock, lockStat, undefined, false);
+      entries.push({ ...common(toRelative(lock), lockStat), flags });
+    }
     const frozen = path.includes('/node_modules/') ? FLAG_FROZEN : 0;
     const flags = frozen | (listing === undefined ? 0 : FLAG_COMPLETE);
     entries.push({ ...common(toRelative(path), stat), flags, listing });
@@ -79,6 +96,13 @@ function common(
   stat: BigIntStats,
 ): Pick<IndexEntry, 'path' | 'mode' | 'size' | 'mtimeNs'> {
   return { path, mode: Number(stat.mode), size: Number(stat.size), mtimeNs: stat.mtimeNs };
+}
+
+/** They say what is installed, so their change makes an archive stale. Those of dependencies say nothing. */
+function lockFiles(directory: string, listing: ListingRecord[] | undefined): string[] {
+  if (directory.includes('/node_modules/')) return [];
+  const names = (listing ?? []).map(({ name }) => name).filter(isLockFile);
+  return names.map((name) => join(directory, name));
 }
 
 /** Every ancestor of a packed file or link, and the node_modules directories beside them. */
@@ -192,9 +216,14 @@ function commonDirectory(paths: string[]): string {
   return common.join('/') || '/';
 }
 
-function checkName(path: string): void {
-  if (!path.includes('\ufffd')) return;
-  throw new WallaError('ERR_WALLA_PACK', `the name ${JSON.stringify(path)} is not UTF-8`, {
+function checkName(path: string, inArchive: string): void {
+  const reason = path.includes('\ufffd')
+    ? 'is not UTF-8'
+    : inArchive !== '' && !isSafePath(inArchive)
+      ? 'is too long or too deep'
+      : undefined;
+  if (reason === undefined) return;
+  throw new WallaError('ERR_WALLA_PACK', `the name ${JSON.stringify(path)} ${reason}`, {
     hint: 'rename the file, or leave it out with --exclude',
   });
 }

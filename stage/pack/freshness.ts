@@ -1,8 +1,9 @@
-import { lstatSync, readlinkSync } from 'node:fs';
+import { lstatSync, readlinkSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { FLAG_COMPLETE, FLAG_FROZEN } from '../format/index-layout.ts';
 import type { IndexReader, ReadEntry } from '../format/index-reader.ts';
 import { list } from './contents.ts';
+import { isLockFile } from './lock-files.ts';
 
 /** Names that can change how something else resolves, in a directory that holds more than code. */
 const RESOLVING_NAME = /^(?:node_modules|package\.json)$|.\.(?:[cm]?[jt]s|node|wasm)$/;
@@ -13,13 +14,15 @@ const PLAIN_FILE = 8;
  * Whether the source tree still is what an archive was made from. Files and links are compared by
  * type, size and modification time, directories by modification time and, where that differs, by
  * the names in them that can matter.
+ * @param preserveSymlinks links were packed as what they lead to
  */
-export function isFresh(index: IndexReader, root: string): boolean {
+export function isFresh(index: IndexReader, root: string, preserveSymlinks: boolean): boolean {
+  const look = preserveSymlinks ? statSync : lstatSync;
   const missed = namesMissed(index);
   for (let number = 0; number < index.entryCount; number++) {
     const entry = index.entry(number);
     const path = join(root, entry.path);
-    const stat = lstatSync(path, { bigint: true, throwIfNoEntry: false });
+    const stat = look(path, { bigint: true, throwIfNoEntry: false });
     if (stat === undefined || Number(stat.mode) !== entry.mode) return false;
     const sameTime = stat.mtimeNs === entry.mtimeNs;
     if (entry.type === 'directory') {
@@ -52,7 +55,7 @@ function sameNames(
   const matters = ({ name, type }: { name: string; type: number }): boolean => {
     if (frozen) return true;
     if (holdsPackages && type !== PLAIN_FILE) return !name.startsWith('.');
-    return RESOLVING_NAME.test(name) || missed.has(stem(name));
+    return RESOLVING_NAME.test(name) || isLockFile(name) || missed.has(stem(name));
   };
   const key = (child: { name: string; type: number }) => `${child.name}/${child.type}`;
   const now = list(path)?.filter(matters).map(key).join('\0');

@@ -1,5 +1,5 @@
 import type { Manifest } from '../format/manifest.ts';
-import { openArchive } from './archive-reader.ts';
+import { damaged, openArchive } from './archive-reader.ts';
 
 export interface ListedEntry {
   path: string;
@@ -63,6 +63,11 @@ export async function listArchive(file: string): Promise<Listing> {
 }
 
 function code(text: string): string {
-  const { code } = JSON.parse(text) as { code?: string };
-  return code ?? '';
+  let error: { code?: unknown } | null;
+  try {
+    error = JSON.parse(text) as { code?: unknown } | null;
+  } catch {
+    throw damaged('the text of an absent name is not JSON');
+  }
+  return typeof error?.code === 'string' ? error.code : '';
 }

@@ -4,7 +4,7 @@ import { defaultArchivePath } from '../archive-path.ts';
 import { WallaError } from '../errors.ts';
 import type { Manifest, ManifestFields } from '../format/manifest.ts';
 import { WALLA_VERSION } from '../version.ts';
-import { openArchive } from './archive-reader.ts';
+import { openArchive, sha256From } from './archive-reader.ts';
 import { writeArchive } from './archive-writer.ts';
 import { contentsOf, isNative, type Contents } from './contents.ts';
 import { findEntry, type Entry } from './entries.ts';
@@ -148,7 +148,10 @@ class Packing {
     try {
       const { handle, bytes, manifest, index } = await openArchive(this.#file);
       await handle.close();
-      if (manifest.sha256 !== sha256 || !isFresh(index, manifest.root)) return undefined;
+      const { root, preserveSymlinks, body } = manifest;
+      if (manifest.sha256 !== sha256 || !isFresh(index, root, preserveSymlinks)) return undefined;
+      // A damaged archive must not be called up to date: packing again is what its error tells to do.
+      if ((await sha256From(this.#file, body.offset)) !== body.sha256) return undefined;
       return this.#summary(false, bytes, manifest, 0);
     } catch {
       // Gone or damaged: it is simply written again.
@@ -166,13 +169,14 @@ class Packing {
     try {
       const entries = this.#entries.map(({ real }) => real);
       const directory = dirname(tree.scope(dirname(this.#first.real))?.path ?? this.#first.real);
+      const excluded = new Patterns(exclude, this.#directory);
       const found = await trace({
         entries,
         include: [
           ...includedFiles(include, this.#directory, dirname(this.#first.real)),
           ...notes.recorded.files,
         ],
-        exclude: new Patterns(exclude, this.#directory),
+        exclude: excluded,
         questions: notes.recorded.questions,
         tree,
         resolver,
@@ -182,7 +186,7 @@ class Packing {
       });
       for (const { given } of this.#entries) tree.follow(given);
       const given = this.#entries.flatMap(({ given, real }) => (given === real ? [] : [given]));
-      const contents = contentsOf(found, tree, given);
+      const contents = contentsOf(found, tree, given, (path) => excluded.match(path));
       return { contents, traced: found.read, facts: found.facts };
     } finally {
       await resolver.close();

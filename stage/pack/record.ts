@@ -36,7 +36,8 @@ export async function record(
 ): Promise<Recorded> {
   const notes = mkdtempSync(join(tmpdir(), 'walla-record-'));
   try {
-    const startedMs = Date.now();
+    // Date.now() is cut to whole milliseconds, a file's time is not; no run writes within the first.
+    const startedMs = Date.now() + 1;
     await run(entry, args, notes, options);
     return summarize(readLines(notes), packageScopeOf(entry), startedMs);
   } finally {

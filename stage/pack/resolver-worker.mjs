@@ -13,7 +13,7 @@ import { fileURLToPath, pathToFileURL } from 'node:url';
 import vm from 'node:vm';
 import { parentPort } from 'node:worker_threads';
 
-const files = new Map();
+const types = new Map();
 const parents = new Map();
 
 parentPort.on('message', async ({ id, requests }) => {
@@ -36,8 +36,12 @@ async function viaImport(parent, specifier) {
   if (url.protocol === 'node:') return { builtin: url.href };
   if (url.protocol !== 'file:') return null;
   const file = fileURLToPath(url);
+  const type = typeOf(file);
+  if (type === 'file') return { file, suffix: url.search + url.hash };
+  // Importing a FIFO would wait, and a device such as /dev/zero never ends: Node.js may, at run time.
+  if (type === 'special') return null;
   // import.meta.resolve answers with a URL even where there is no file; an import would fail.
-  return isFile(file) ? { file, suffix: url.search + url.hash } : failedImport(parent, specifier);
+  return failedImport(parent, specifier);
 }
 
 /** Nothing can run: the name was just found to lead to no file, so the import fails before loading. */
@@ -71,11 +75,13 @@ function viaRequire(parent, specifier) {
   }
 }
 
-function isFile(path) {
-  let known = files.get(path);
+function typeOf(path) {
+  let known = types.get(path);
   if (known === undefined) {
-    known = statSync(path, { throwIfNoEntry: false })?.isFile() ?? false;
-    files.set(path, known);
+    const stat = statSync(path, { throwIfNoEntry: false });
+    if (stat?.isFile()) known = 'file';
+    else known = stat === undefined || stat.isDirectory() ? 'none' : 'special';
+    types.set(path, known);
   }
   return known;
 }

@@ -1,29 +1,19 @@
-import { createHash } from 'node:crypto';
-import { createReadStream } from 'node:fs';
-import { mkdtemp, open, rm, type FileHandle } from 'node:fs/promises';
+import { createReadStream, createWriteStream } from 'node:fs';
+import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { createWriteStream } from 'node:fs';
 import { pipeline } from 'node:stream/promises';
 import { createGunzip } from 'node:zlib';
-import { WallaError } from '../errors.ts';
-import { FLAG_COMPLETE } from '../format/index-layout.ts';
-import { compareBytes } from '../format/index-writer.ts';
-import type { IndexReader, ReadEntry } from '../format/index-reader.ts';
 import type { Manifest } from '../format/manifest.ts';
-import {
-  BLOCK_BYTES,
-  TRAILER_BYTES,
-  decodeHeader,
-  decodePax,
-  roundUp,
-} from '../format/tar-header.ts';
-import { openArchive, readAt } from './archive-reader.ts';
+import { damaged, openArchive, openFile, readAt, sha256From } from './archive-reader.ts';
 import { isCode } from './source-tree.ts';
+import { verifyIndex } from './verify-index.ts';
+import { verifyMembers } from './verify-members.ts';
 
 /**
  * Checks everything an archive says about itself: the manifest's digest, the body's digest, every
- * number of the index, and each tar header against the index. Reads compressed archives too.
+ * number of the index, and each tar header against the index. Reads compressed archives too. Says
+ * nothing about what the packed program does: whoever may write an archive runs code as its user.
  * @throws ERR_WALLA_ARCHIVE_DAMAGED, ERR_WALLA_ARCHIVE_FORMAT, ERR_WALLA_ARCHIVE_MISSING
  */
 export async function verifyArchive(file: string): Promise<{ manifest: Manifest; bytes: number }> {
@@ -39,13 +29,7 @@ export async function verifyArchive(file: string): Promise<{ manifest: Manifest;
 }
 
 async function isGzip(file: string): Promise<boolean> {
-  let handle: FileHandle;
-  try {
-    handle = await open(file, 'r');
-  } catch {
-    // verifyPlain says why.
-    return false;
-  }
+  const handle = await openFile(file);
   try {
     return (await readAt(handle, 0, 2)).equals(Buffer.of(0x1f, 0x8b));
   } finally {
@@ -67,109 +51,12 @@ async function verifyPlain(file: string): Promise<{ manifest: Manifest; bytes: n
   const { handle, bytes, manifest, index } = await openArchive(file);
   try {
     const { offset, sha256 } = manifest.body;
-    const found = await digest(file, offset);
-    if (found !== sha256) throw damaged(`the body of ${file} does not match its digest`);
-    checkIndex(index, manifest);
-    await checkHeaders(handle, index, offset);
+    if ((await sha256From(file, offset)) !== sha256)
+      throw damaged(`the body of ${file} does not match its digest`);
+    const entries = verifyIndex(index, manifest);
+    await verifyMembers(handle, entries, offset, bytes);
     return { manifest, bytes };
   } finally {
     await handle.close();
   }
-}
-
-async function digest(file: string, from: number): Promise<string> {
-  const hash = createHash('sha256');
-  const stream = createReadStream(file, { start: from, highWaterMark: 1024 * 1024 });
-  for await (const chunk of stream as AsyncIterable<Buffer>) hash.update(chunk);
-  return hash.digest('hex');
-}
-
-/** Reading each record checks its numbers; lookups must lead back to the record. */
-function checkIndex(index: IndexReader, manifest: Manifest): void {
-  let before: string | undefined;
-  for (let number = 0; number < index.entryCount; number++) {
-    const { path, type, flags } = index.entry(number);
-    if (before !== undefined && compareBytes(before, path) >= 0) {
-      throw damaged(`the entries are not sorted at ${path}`);
-    }
-    before = path;
-    if (index.find(path) !== number) throw damaged(`the path slots do not lead to ${path}`);
-    if (type === 'directory' && flags & FLAG_COMPLETE) index.listing(number);
-  }
-  let resolutions = 0;
-  for (const { directory, specifier, kind } of index.resolutions()) {
-    resolutions += 1;
-    if (index.resolve(directory, specifier, kind) === undefined) {
-      throw damaged(`the resolution slots do not lead to ${specifier}`);
-    }
-  }
-  const { counts, entries } = manifest;
-  const packed = counts.files + counts.directories + counts.links;
-  if (packed !== index.entryCount || counts.resolutions !== resolutions) {
-    throw damaged('manifest and index disagree about their counts');
-  }
-  for (const entry of entries) {
-    if (index.find(entry) === undefined) throw damaged(`the program ${entry} is not packed`);
-  }
-}
-
-/** Walks the tar file as any tar reader would and compares what it finds with the index. */
-async function checkHeaders(
-  handle: FileHandle,
-  index: IndexReader,
-  bodyOffset: number,
-): Promise<void> {
-  let at = bodyOffset;
-  const indexHeader = decodeHeader(await readAt(handle, at, BLOCK_BYTES));
-  at += BLOCK_BYTES + roundUp(indexHeader?.size ?? 0);
-  for (const entry of index.entries()) {
-    if (entry.path === '') continue;
-    const member = await readMember(handle, at);
-    const expected = entry.type === 'directory' ? `${entry.path}/` : entry.path;
-    const size = entry.type === 'file' ? entry.size : 0;
-    if (member.name !== expected || member.size !== size || member.type !== TAR_TYPES[entry.type]) {
-      throw damaged(`the tar header of ${entry.path} does not match the index`);
-    }
-    if (entry.type === 'file' && entry.offset !== member.dataOffset) {
-      throw damaged(`the data of ${entry.path} is not where the index says`);
-    }
-    if (entry.type === 'link' && entry.linkText !== member.linkname) {
-      throw damaged(`the link ${entry.path} does not match the index`);
-    }
-    at = member.dataOffset + roundUp(size);
-  }
-  const trailer = await readAt(handle, at, TRAILER_BYTES + 1);
-  if (trailer.length !== TRAILER_BYTES || trailer.some((byte) => byte !== 0)) {
-    throw damaged('the tar file does not end where its last member does');
-  }
-}
-
-const TAR_TYPES: Record<ReadEntry['type'], string> = { file: '0', directory: '5', link: '2' };
-
-interface Member {
-  name: string;
-  type: string;
-  size: number;
-  linkname: string;
-  dataOffset: number;
-}
-
-async function readMember(handle: FileHandle, at: number): Promise<Member> {
-  const header = decodeHeader(await readAt(handle, at, BLOCK_BYTES));
-  if (header === undefined) throw damaged(`there is no tar header at byte ${at}`);
-  if (header.type !== 'x') return { ...header, dataOffset: at + BLOCK_BYTES };
-  const pax = decodePax(await readAt(handle, at + BLOCK_BYTES, header.size));
-  const next = at + BLOCK_BYTES + roundUp(header.size);
-  const own = decodeHeader(await readAt(handle, next, BLOCK_BYTES));
-  if (own === undefined) throw damaged(`there is no tar header at byte ${next}`);
-  return {
-    ...own,
-    name: pax.get('path') ?? own.name,
-    linkname: pax.get('linkpath') ?? own.linkname,
-    dataOffset: next + BLOCK_BYTES,
-  };
-}
-
-function damaged(message: string): WallaError {
-  return new WallaError('ERR_WALLA_ARCHIVE_DAMAGED', message);
 }

@@ -10,6 +10,7 @@ import {
   openSync,
   readFileSync,
   readlinkSync,
+  renameSync,
   rmSync,
   symlinkSync,
   utimesSync,
@@ -17,8 +18,8 @@ import {
   writeSync,
 } from 'node:fs';
 import { join } from 'node:path';
-import { before, describe, test } from 'node:test';
-import type { NativeImage } from '../../native/addon.ts';
+import { after, before, describe, test } from 'node:test';
+import type { FreshCheck, FreshCheckOptions } from '../../native/addon.ts';
 import {
   FROZEN,
   LONG_ASCII,
@@ -128,9 +129,12 @@ test('native addons are extracted with their layout, one file on request', () =>
 
 describe('a source tree', () => {
   let root: string;
-  let image: NativeImage;
-  const check = (limit = 100) => {
-    const { compared, differences } = addon.checkFresh(image, root, 3, limit);
+  let archive: number;
+  const check = (limit = 100, more: Partial<FreshCheckOptions> = {}) => {
+    const options = { threads: 3, limit, followLinks: false, locksOnly: false, ...more };
+    const begun = addon.beginFreshCheck(archive, root, options);
+    const { compared, ms, differences } = addon.finishFreshCheck(begun);
+    assert.ok(ms >= 0);
     return { compared, differences: differences.map(({ path, reason }) => `${reason} ${path}`) };
   };
   before(() => {
@@ -138,6 +142,8 @@ describe('a source tree', () => {
     mkdirSync(join(root, 'node_modules/left'), { recursive: true });
     writeFileSync(join(root, 'app.mjs'), 'app');
     writeFileSync(join(root, 'notes.txt'), 'notes');
+    writeFileSync(join(root, 'package-lock.json'), '{}');
+    writeFileSync(join(root, 'node_modules/left/package.json'), '{}');
     writeFileSync(join(root, 'node_modules/left/index.js'), 'left');
     symlinkSync('left', join(root, 'node_modules/right'));
     const node = (
@@ -154,22 +160,29 @@ describe('a source tree', () => {
         ...more,
       };
     };
-    image = openImage(
+    const path = join(scratch, 'fresh');
+    writeFileSync(
+      path,
       tarImage([
         node('', 'directory', { unpacked: [['notes.txt', 8]] }),
         node('app.mjs', 'file'),
         node('node_modules', 'directory', { flags: FROZEN }),
         node('node_modules/left', 'directory', { flags: FROZEN }),
         node('node_modules/left/index.js', 'file'),
+        node('node_modules/left/package.json', 'file'),
+        node('package-lock.json', 'file'),
         node('node_modules/right', 'link', { text: 'left', target: 'node_modules/left' }),
       ]),
-      [root],
-      'fresh',
     );
+    archive = openSync(path, 'r');
+  });
+  after(() => {
+    closeSync(archive);
   });
 
   test('that nobody touched is fresh', () => {
-    assert.deepEqual(check(), { compared: 6, differences: [] });
+    assert.deepEqual(check(), { compared: 8, differences: [] });
+    assert.deepEqual(check(100, { locksOnly: true }), { compared: 2, differences: [] });
   });
 
   test('stays fresh when names come and go that resolve to nothing', () => {
@@ -188,11 +201,64 @@ describe('a source tree', () => {
     assert.deepEqual(check().differences, []);
   });
 
+  test('is stale when a lock file appears, in node_modules too', () => {
+    writeFileSync(join(root, 'yarn.lock'), '');
+    writeFileSync(join(root, 'node_modules/.package-lock.json'), '');
+    assert.deepEqual(check().differences, [
+      'added node_modules/.package-lock.json',
+      'added yarn.lock',
+    ]);
+    rmSync(join(root, 'yarn.lock'));
+    rmSync(join(root, 'node_modules/.package-lock.json'));
+    assert.deepEqual(check().differences, []);
+  });
+
+  test('is seen through links where it was packed through links', () => {
+    const moved = join(scratch, 'moved');
+    renameSync(join(root, 'app.mjs'), moved);
+    symlinkSync(moved, join(root, 'app.mjs'));
+    assert.deepEqual(check().differences, ['changed app.mjs']);
+    rmSync(join(root, 'node_modules/right'));
+    mkdirSync(join(root, 'node_modules/right'));
+    assert.deepEqual(check(9, { followLinks: true }).differences, ['changed node_modules/right']);
+    rmSync(join(root, 'node_modules/right'), { recursive: true });
+    symlinkSync('left', join(root, 'node_modules/right'));
+    rmSync(join(root, 'app.mjs'));
+    renameSync(moved, join(root, 'app.mjs'));
+    assert.deepEqual(check().differences, []);
+  });
+
+  test('is stale by its lock file and package.json files when nothing else is asked for', () => {
+    utimesSync(join(root, 'node_modules/left/index.js'), 1, 1);
+    assert.deepEqual(check(9, { locksOnly: true }).differences, []);
+    utimesSync(join(root, 'package-lock.json'), 1, 1);
+    rmSync(join(root, 'node_modules/left/package.json'));
+    assert.deepEqual(check(9, { locksOnly: true }).differences, [
+      'removed node_modules/left/package.json',
+      'changed package-lock.json',
+    ]);
+  });
+
+  test('is no longer looked at once nobody waits for the answer', () => {
+    const options = { threads: 64, limit: 9, followLinks: false, locksOnly: false };
+    for (let i = 0; i < 100; i++) addon.beginFreshCheck(archive, root, options);
+    const taken = addon.beginFreshCheck(archive, root, options);
+    addon.finishFreshCheck(taken);
+    assert.throws(() => addon.finishFreshCheck(taken));
+    assert.throws(() => addon.finishFreshCheck({} as FreshCheck), TypeError);
+  });
+
   test('is stale when a file or a link changes', () => {
     utimesSync(join(root, 'app.mjs'), 1, 1);
     rmSync(join(root, 'node_modules/right'));
     symlinkSync('elsewhere', join(root, 'node_modules/right'));
-    assert.deepEqual(check().differences, ['changed app.mjs', 'changed node_modules/right']);
+    assert.deepEqual(check().differences, [
+      'changed app.mjs',
+      'changed node_modules/left/index.js',
+      'removed node_modules/left/package.json',
+      'changed node_modules/right',
+      'changed package-lock.json',
+    ]);
   });
 
   test('is stale when files go, and the search ends at the limit', () => {
@@ -202,16 +268,28 @@ describe('a source tree', () => {
       'removed node_modules',
       'removed node_modules/left',
       'removed node_modules/left/index.js',
+      'removed node_modules/left/package.json',
       'removed node_modules/right',
+      'changed package-lock.json',
     ]);
     assert.equal(check(2).differences.length, 2);
-    assert.equal(check(Infinity).differences.length, 5);
+    assert.equal(check(Infinity).differences.length, 7);
   });
 
   test('that is not there is an error', () => {
-    assert.throws(
-      () => addon.checkFresh(image, join(scratch, 'nowhere'), 1, 1),
-      failsWith('ENOENT'),
-    );
+    root = join(scratch, 'nowhere');
+    assert.throws(() => check(), failsWith('ENOENT'));
+  });
+
+  test('cannot be compared with what is no archive', () => {
+    const path = join(scratch, 'cut');
+    for (const bytes of [0, 100, 1024, 1600]) {
+      writeFileSync(path, readFileSync(join(scratch, 'fresh')).subarray(0, bytes));
+      archive = openSync(path, 'r');
+      assert.throws(() => check(), failsWith('ERR_WALLA_ARCHIVE_DAMAGED'));
+      closeSync(archive);
+    }
+    archive = openSync(scratch, 'r');
+    assert.throws(() => check(), failsWith('ERR_WALLA_ARCHIVE_DAMAGED'));
   });
 });

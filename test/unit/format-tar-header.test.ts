@@ -64,7 +64,7 @@ for (const [name, fields] of Object.entries(MEMBERS)) {
     if (pax === undefined) assert.equal(own?.name, member.name);
     else {
       const records = decodePax(bytes.subarray(512, 512 + (first?.size ?? 0)));
-      assert.equal(records.get('path'), member.name);
+      assert.equal(records?.get('path'), member.name);
       assert.equal(records.get('linkpath'), member.linkname);
     }
   });
