@@ -27,11 +27,13 @@ const VARIABLES: Record<string, readonly string[] | undefined> = {
   WALLA_ARCHIVE: undefined,
   WALLA_ATTACH: undefined,
   WALLA_DIR: undefined,
+  WALLA_FAULT: undefined,
   WALLA_KEEP: ['0', '1'],
   WALLA_MPI: ['openmpi', 'mpich', 'off', 'release'],
   WALLA_ON_ERROR: ['stop', 'fallback'],
   WALLA_SHADOW: ['on', 'off'],
   WALLA_STALE: ['check', 'use'],
+  WALLA_TIMEOUT: undefined,
   WALLA_VERBOSE: ['0', '1'],
   // Read by the build alone.
   WALLA_MPICC: undefined,
@@ -59,6 +61,7 @@ export function readOptions(env: Environment): StageOptions {
         `${name} is "${value}", which is none of ${values.join(', ')}${nearMiss(value, values)}`,
       );
   }
+  readTimeout(env);
   return {
     archive: given(env['WALLA_ARCHIVE']),
     directory: given(env['WALLA_DIR']),
@@ -68,6 +71,24 @@ export function readOptions(env: Environment): StageOptions {
     verbose: env['WALLA_VERBOSE'] === '1',
     shadow: env['WALLA_SHADOW'] !== 'off',
   };
+}
+
+const DEFAULT_TIMEOUT_S = 1800;
+/** A day. */
+const LONGEST_TIMEOUT_S = 86_400;
+
+/**
+ * WALLA_TIMEOUT, in milliseconds.
+ * @throws WallaError ERR_WALLA_OPTION
+ */
+export function readTimeout(env: Environment): number {
+  const text = given(env['WALLA_TIMEOUT']) ?? String(DEFAULT_TIMEOUT_S);
+  const seconds = /^\d{1,5}$/.test(text) ? Number(text) : NaN;
+  if (seconds <= LONGEST_TIMEOUT_S) return seconds * 1000;
+  throw new WallaError(
+    'ERR_WALLA_OPTION',
+    `WALLA_TIMEOUT is "${text}", which is no whole number of seconds from 0 to ${LONGEST_TIMEOUT_S}`,
+  );
 }
 
 /** An empty variable is as good as none. */

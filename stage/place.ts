@@ -106,33 +106,43 @@ class NodePlacement {
         0,
       ) as { base: string; nativeBase?: string };
       return this.#job.phase('hold', () => {
-        const image = this.#held ?? holdPublished(where.base, identity);
-        const natives =
-          where.nativeBase === undefined
-            ? undefined
-            : (this.#heldNatives ?? holdPublished(where.nativeBase, identity));
+        const image = (this.#held ??= holdPublished(where.base, identity));
+        if (where.nativeBase !== undefined)
+          this.#heldNatives ??= holdPublished(where.nativeBase, identity);
+        const natives = this.#heldNatives;
         return { image, natives, files: `${(natives ?? image).path}/files`, receivedBytes };
       });
     } catch (error) {
       // All ranks are here together: nobody can be using what is half done.
+      this.#giveUp();
+      throw error;
+    }
+  }
+
+  /** Leaves nothing behind on this node. */
+  #giveUp(): void {
+    try {
       if (this.#placement) this.#directory?.abandon(this.#placement);
       if (this.#nativePlacement) this.#nativeDirectory?.abandon(this.#nativePlacement);
       this.#directory?.removeIfEmpty();
-      throw error;
+      this.#nativeDirectory?.removeIfEmpty();
+    } catch {
+      // What has failed on this rank may fail again; the next job sweeps. The first error is the one to tell.
     }
+    releaseImages([this.#held, this.#heldNatives]);
   }
 
   #reserve(): void {
     const candidates = baseCandidates(process.env, this.#options.directory);
     const base = chooseBase(candidates);
     this.#directory = new StagingDirectory(base);
-    this.#held = this.#directory.hold(this.#plan.identity);
+    this.#held = this.#directory.hold(this.#plan.identity, true);
     if (!this.#held) this.#placement = this.#directory.begin(this.#plan.identity, this.#plan.bytes);
     if (this.#plan.natives === 0) return;
     const nativeBase = chooseExecutableBase([base, ...candidates]);
     if (nativeBase === base) return;
     this.#nativeDirectory = new StagingDirectory(nativeBase);
-    this.#heldNatives = this.#nativeDirectory.hold(this.#plan.identity);
+    this.#heldNatives = this.#nativeDirectory.hold(this.#plan.identity, true);
     if (!this.#heldNatives)
       this.#nativePlacement = this.#nativeDirectory.begin(this.#plan.identity, 0);
   }
@@ -197,6 +207,17 @@ class NodePlacement {
     if (this.#placement) {
       this.#held = this.#directory.publish(this.#placement, identity, keep);
       this.#placement = undefined;
+    }
+  }
+}
+
+/** Gives images up before this process ends; the last holder on the node removes them. */
+export function releaseImages(held: readonly (HeldImage | undefined)[]): void {
+  for (const image of held) {
+    try {
+      if (image) StagingDirectory.of(image).release(image);
+    } catch {
+      // Swept by the next job.
     }
   }
 }

@@ -9,7 +9,7 @@
  *         image                     the archive, byte for byte
  *         files/                    native addons and libraries, with their layout
  *         keep                      present when the image is to outlive its last user
- *       <identity>.<pid>.partial/   the same, while it is being placed
+ *       <identity>.<pid>-<time>.partial/   the same, while it is being placed
  *
  * The kernel drops a flock when its holder dies, however it dies. So whoever can take the lock of an
  * image exclusively, while holding the gate, knows that nobody uses it, and may remove it.
@@ -19,10 +19,15 @@ import type { WallaAddon } from '../native/addon.ts';
 import { loadAddon } from '../native/load-addon.ts';
 import { formatBytes } from './format-bytes.ts';
 import { WallaError } from './errors.ts';
+import { memoryRoom } from './memory-limit.ts';
 
 const GATE = '.gate';
 /** Lock of node-lock.ts, in the same directory. */
 export const PLACING = '.placing';
+
+/** tmpfs and ramfs, as statfs(2) names them. */
+const MEMORY_FILE_SYSTEMS = new Set([0x01021994, 0x858458f6]);
+const KEEP = 'keep';
 
 /** A published image that this process holds: it stays while the process lives. */
 export interface HeldImage {
@@ -53,24 +58,47 @@ export class StagingDirectory {
     this.path = `${base.replace(/\/+$/, '')}/walla-${process.geteuid?.() ?? 0}`;
   }
 
+  /** The one that an image is in. */
+  static of(held: HeldImage): StagingDirectory {
+    return new StagingDirectory(held.path.replace(/\/[^/]+\/[^/]+$/, '') || '/');
+  }
+
   /**
    * Takes hold of a published image.
+   * @param sweep removes what dead jobs left, too
    * @returns undefined when this node has none
    */
-  hold(identity: string): HeldImage | undefined {
-    return this.#behindGate((userFd) => this.#hold(userFd, identity));
+  hold(identity: string, sweep = false): HeldImage | undefined {
+    return this.#behindGate((userFd) => {
+      const held = this.#hold(userFd, identity);
+      if (sweep) this.#sweep(userFd);
+      return held;
+    });
+  }
+
+  /** Gives an image up before this process ends. The last holder removes it, unless it is to be kept. */
+  release(held: HeldImage): void {
+    this.#behindGate((userFd) => {
+      const name = held.path.slice(this.path.length + 1);
+      // Turning our shared lock into an exclusive one works exactly when nobody else has one.
+      const last = this.#addon.lock(held.lockFd, 'exclusive', false);
+      if (last && !this.#addon.listDirectory(held.directoryFd).includes(KEEP))
+        this.#addon.removeTreeAt(userFd, name);
+      closeSync(held.lockFd);
+      closeSync(held.directoryFd);
+    });
+    this.removeIfEmpty();
   }
 
   /**
    * Starts to place an image: makes a private directory and a file of this size with its blocks
-   * reserved. Removes what dead jobs left, first.
+   * reserved.
    * @throws WallaError ERR_WALLA_NO_SPACE
    */
   begin(identity: string, bytes: number): Placement {
     return this.#behindGate((userFd) => {
-      this.#sweep(userFd);
-      const partialName = `${identity}.${process.pid}.partial`;
-      this.#addon.removeTreeAt(userFd, partialName);
+      // Not by process id alone: containers that share the directory have the same ones.
+      const partialName = `${identity}.${process.pid}-${process.hrtime.bigint()}.partial`;
       const directoryFd = this.#addon.openPrivateDirectoryAt(userFd, partialName, true);
       const lockFd = this.#addon.openPrivateFileAt(directoryFd, 'lock', 'create');
       this.#addon.lock(lockFd, 'shared', true);
@@ -83,8 +111,7 @@ export class StagingDirectory {
       };
       try {
         if (bytes > 0) {
-          const { freeBytes } = this.#addon.fileSystem(directoryFd);
-          if (freeBytes < bytes) throw noSpace(bytes, freeBytes, this.path);
+          this.#checkRoom(directoryFd, bytes);
           placement.imageFd = this.#addon.openPrivateFileAt(directoryFd, 'image', 'create');
           this.#addon.reserve(placement.imageFd, bytes);
         }
@@ -106,7 +133,7 @@ export class StagingDirectory {
         this.#drop(userFd, placement);
         return earlier;
       }
-      if (keep) closeSync(this.#addon.openPrivateFileAt(placement.directoryFd, 'keep', 'create'));
+      if (keep) closeSync(this.#addon.openPrivateFileAt(placement.directoryFd, KEEP, 'create'));
       this.#addon.renameAt(userFd, placement.partialName, identity);
       if (placement.imageFd >= 0) closeSync(placement.imageFd);
       return { path: placement.path, directoryFd: placement.directoryFd, lockFd: placement.lockFd };
@@ -141,6 +168,22 @@ export class StagingDirectory {
         if ((error as NodeJS.ErrnoException).code !== 'ENOTEMPTY') throw error;
       }
     });
+  }
+
+  /** The numbers are had before anything is written: reserving beyond a group's limit would kill this process. */
+  #checkRoom(directoryFd: number, bytes: number): void {
+    const { freeBytes, typeMagic } = this.#addon.fileSystem(directoryFd);
+    if (freeBytes < bytes) throw noSpace(bytes, freeBytes, this.path);
+    if (!MEMORY_FILE_SYSTEMS.has(typeMagic)) return;
+    const room = memoryRoom();
+    if (!room || room.freeBytes >= bytes) return;
+    throw new WallaError(
+      'ERR_WALLA_NO_SPACE',
+      `archive needs ${formatBytes(bytes)} of memory in ${this.path}, the control group ${room.group} leaves ${formatBytes(room.freeBytes)}: limit ${formatBytes(room.limitBytes)}, in use ${formatBytes(room.usedBytes)}`,
+      {
+        hint: 'give the job more memory per node, set WALLA_DIR to a node-local disk, or leave files out with --exclude',
+      },
+    );
   }
 
   #hold(userFd: number, identity: string): HeldImage | undefined {
@@ -187,7 +230,7 @@ export class StagingDirectory {
       return true; // not a directory of ours: it has no business here
     }
     try {
-      if (!kept && this.#addon.listDirectory(directoryFd).includes('keep')) return false;
+      if (!kept && this.#addon.listDirectory(directoryFd).includes(KEEP)) return false;
       const lockFd = this.#addon.openPrivateFileAt(directoryFd, 'lock', 'write');
       if (lockFd < 0) return true;
       try {
