@@ -138,6 +138,11 @@ export function launchedSize(env: Environment): number | undefined {
   return find(env).size;
 }
 
+/** Rank among the processes of this node, where the launcher says it. */
+export function detectLocalRank(env: Environment): number | undefined {
+  return find(env).localRank;
+}
+
 /**
  * The one MPI whose programs this launcher can start, where there is no doubt: only mpirun itself sets these.
  * Others (srun, PMIx servers) serve several.

@@ -11,7 +11,7 @@ import {
   openStagingMpi,
   releaseMpi,
 } from '../native/world.ts';
-import { launchedRank, launchedSize } from '../native/launcher.ts';
+import { detectLocalRank, launchedRank, launchedSize } from '../native/launcher.ts';
 import { WallaError } from './errors.ts';
 import { faultAt } from './fault.ts';
 import { AgreedError } from './job.ts';
@@ -49,7 +49,8 @@ function fail(error: WallaError): void {
   // Once MPI is up, a failure that the ranks could not agree on leaves the others waiting: then the
   // job has to end.
   const fallback = process.env['WALLA_ON_ERROR'] === 'fallback' && (agreed || !isMpiUp());
-  if (agreed ? launchedRank(process.env) === 0 : speaksFor(error, fallback)) {
+  const together = agreed && isMpiUp();
+  if (together ? openStagingMpi().world.rank === 0 : speaksFor(error, fallback)) {
     writeSync(2, error.report(agreed ? error.alike : 1));
     if (process.env['WALLA_VERBOSE'] === '1' && error.cause instanceof Error)
       writeSync(2, `${error.cause.stack ?? ''}\n`);
@@ -69,7 +70,8 @@ function speaksFor(error: WallaError, fallback: boolean): boolean {
     error.host ??= hostname();
   }
   if (rank === 0 || error.code === 'ERR_WALLA_TIMEOUT') return true;
-  if (fallback) return false;
+  // Nobody ends the job here: once a node is as few as it gets.
+  if (fallback) return (detectLocalRank(process.env) ?? 0) === 0;
   // Mostly all ranks fail alike, and rank 0 speaks for them; what only this rank has is said a little later.
   Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, RANK_0_FIRST_MS);
   return true;

@@ -42,6 +42,7 @@ const VARIABLES: Record<string, readonly string[] | undefined> = {
   // Read by setup and the tests alone.
   WALLA_SETUP_APT: undefined,
   WALLA_SETUP_MPI: undefined,
+  WALLA_TEST_FAULTS: undefined,
   WALLA_TEST_NODES: undefined,
   WALLA_CLUSTER_HOSTS: undefined,
 };

@@ -20,6 +20,7 @@ import { loadAddon } from '../native/load-addon.ts';
 import { formatBytes } from './format-bytes.ts';
 import { WallaError } from './errors.ts';
 import { memoryRoom } from './memory-limit.ts';
+import { lockInTime } from './timed-lock.ts';
 
 const GATE = '.gate';
 /** Lock of node-lock.ts, in the same directory. */
@@ -250,7 +251,7 @@ export class StagingDirectory {
       let gateFd = -1;
       try {
         gateFd = this.#addon.openPrivateFileAt(userFd, GATE, 'open');
-        this.#addon.lock(gateFd, 'exclusive', true);
+        lockInTime(this.#addon, gateFd, `${this.path}/${GATE}`);
         // The last user may have removed gate and directory while we waited: then start again.
         if (this.#addon.isSameFile(gateFd, userFd, GATE)) return action(userFd);
       } catch (error) {
