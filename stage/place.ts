@@ -71,6 +71,8 @@ class NodePlacement {
   #placement: Placement | undefined;
   #nativePlacement: Placement | undefined;
   #held: HeldImage | undefined;
+  /** On the root: what the transfer reads from. */
+  #source = -1;
   #heldNatives: HeldImage | undefined;
 
   constructor(
@@ -95,9 +97,12 @@ class NodePlacement {
       this.#job.phase('reserve', () => {
         if (this.#leaders) this.#reserve();
       });
+      // Collective among the leaders: one that failed on its own in here would leave the others waiting. So
+      // whatever can fail before the transfer belongs to the phase above.
       const receivedBytes = this.#job.phase('transfer', () =>
         this.#leaders ? this.#transfer(this.#leaders) : 0,
       );
+      this.#closeSource();
       this.#job.phase('extract', () => {
         this.#extract();
       });
@@ -138,6 +143,7 @@ class NodePlacement {
     this.#directory = new StagingDirectory(base);
     this.#held = this.#directory.hold(this.#plan.identity, true);
     if (!this.#held) this.#placement = this.#directory.begin(this.#plan.identity, this.#plan.bytes);
+    this.#openSource();
     if (this.#plan.natives === 0) return;
     const nativeBase = chooseExecutableBase([base, ...candidates]);
     if (nativeBase === base) return;
@@ -151,7 +157,7 @@ class NodePlacement {
     const { bytes, bodyOffset, bodySha256, path } = this.#plan;
     const transport = leaders.size > 1 ? broadcastImage : copyImage;
     const digest = transport(leaders, {
-      source: () => this.#sourceFd(),
+      source: () => this.#source,
       targetFd: this.#placement?.imageFd ?? -1,
       bytes,
       hashFrom: bodyOffset,
@@ -169,9 +175,16 @@ class NodePlacement {
   }
 
   /** The root reads from its own node's image when it has one: then the shared file system is left alone. */
-  #sourceFd(): number {
-    if (this.#held) return loadAddon().openPrivateFileAt(this.#held.directoryFd, 'image', 'read');
-    return this.#archive?.fd ?? -1;
+  #openSource(): void {
+    if (!this.#archive) return;
+    this.#source = this.#held
+      ? loadAddon().openPrivateFileAt(this.#held.directoryFd, 'image', 'read')
+      : this.#archive.fd;
+  }
+
+  #closeSource(): void {
+    if (this.#held && this.#source >= 0) loadAddon().close(this.#source);
+    this.#source = -1;
   }
 
   #receivedIdentity(imageFd: number): string {

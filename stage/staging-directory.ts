@@ -214,8 +214,10 @@ export class StagingDirectory {
   #sweep(userFd: number, kept = false): string[] {
     const removed: string[] = [];
     for (const name of this.#addon.listDirectory(userFd)) {
-      if (name === GATE || name === PLACING) continue;
-      if (this.#isUnused(userFd, name, kept)) {
+      if (name === GATE) continue;
+      if (name === PLACING) {
+        if (this.#isUnlocked(userFd, name)) this.#addon.removeTreeAt(userFd, name);
+      } else if (this.#isUnused(userFd, name, kept)) {
         this.#addon.removeTreeAt(userFd, name);
         removed.push(name);
       }
@@ -232,15 +234,20 @@ export class StagingDirectory {
     }
     try {
       if (!kept && this.#addon.listDirectory(directoryFd).includes(KEEP)) return false;
-      const lockFd = this.#addon.openPrivateFileAt(directoryFd, 'lock', 'write');
-      if (lockFd < 0) return true;
-      try {
-        return this.#addon.lock(lockFd, 'exclusive', false);
-      } finally {
-        closeSync(lockFd);
-      }
+      return this.#isUnlocked(directoryFd, 'lock');
     } finally {
       closeSync(directoryFd);
+    }
+  }
+
+  /** Whether nobody holds a lock on a file; also true where there is none. */
+  #isUnlocked(directoryFd: number, name: string): boolean {
+    const fd = this.#addon.openPrivateFileAt(directoryFd, name, 'write');
+    if (fd < 0) return true;
+    try {
+      return this.#addon.lock(fd, 'exclusive', false);
+    } finally {
+      closeSync(fd);
     }
   }
 

@@ -38,9 +38,13 @@ function rankOf(role: Role, slots: readonly number[]): number | undefined {
   return undefined;
 }
 
-/** Only leaders take part in the transfer. */
-function happens(point: string, role: Role): boolean {
-  return point !== 'transfer.middle' || role !== 'other';
+/**
+ * Only leaders take part in the transfer. Where it is collective among them, nothing that can fail on one of them comes
+ * before it within its phase.
+ */
+function happens(point: string, fault: Fault, role: Role, slots: readonly number[]): boolean {
+  if (role === 'other') return point !== 'transfer.middle';
+  return point !== 'transfer' || fault !== 'error' || slots.length === 1;
 }
 
 function walk(mpi: MpiAbi, slots: number[], faults: Fault[]): Case[] {
@@ -49,7 +53,7 @@ function walk(mpi: MpiAbi, slots: number[], faults: Fault[]): Case[] {
     for (const fault of faults)
       for (const role of ['root', 'leader', 'other'] as const) {
         const rank = rankOf(role, slots);
-        if (rank !== undefined && happens(point, role))
+        if (rank !== undefined && happens(point, fault, role, slots))
           cases.push({ mpi, slots, point, fault, role, rank });
       }
   return cases;
@@ -69,7 +73,7 @@ export function clusterCases(): Case[] {
     const wanted = roles[at % 3] ?? 'root';
     return (
       fault === (at % 2 === 0 ? 'error' : 'kill') &&
-      role === (happens(point, wanted) ? wanted : 'leader')
+      role === (point === 'transfer.middle' && wanted === 'other' ? 'leader' : wanted)
     );
   });
   const slow = walk('openmpi', [2, 2], ['stop', 'delay']).filter(({ point, fault, role }) =>

@@ -6,6 +6,8 @@ import type { Ended } from './expect.ts';
 export interface JobOptions {
   timeoutMs?: number;
   cwd?: string;
+  /** Told the process id, which is also that of the process group. */
+  onStart?: (pid: number) => void;
 }
 
 /**
@@ -15,7 +17,7 @@ export interface JobOptions {
 export function runJob(
   words: readonly string[],
   env: NodeJS.ProcessEnv,
-  { timeoutMs = 90_000, cwd }: JobOptions = {},
+  { timeoutMs = 90_000, cwd, onStart }: JobOptions = {},
 ): Promise<Ended> {
   const [command = '', ...args] = words;
   return new Promise((resolve, reject) => {
@@ -26,6 +28,7 @@ export function runJob(
       detached: true,
       ...(cwd === undefined ? {} : { cwd }),
     });
+    if (child.pid !== undefined) onStart?.(child.pid);
     let stdout = '';
     let stderr = '';
     let timedOut = false;
