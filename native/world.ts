@@ -41,6 +41,7 @@ const KEY = Symbol.for('walla.mpi');
 const shared = globalThis as { [KEY]?: MpiState };
 
 const MESSAGE_MS = 500;
+const FALLBACK_START_MS = 60_000;
 
 const ALONE: Launcher = {
   kind: 'none',
@@ -133,8 +134,10 @@ function open(env: Environment): MpiState {
 
 /** MPI_Init waits for ever for a rank that does not come. */
 function watchStart(addon: MpiAddon, launcher: Launcher, env: Environment): void {
-  const timeoutMs = patienceMs(env);
-  if (timeoutMs === 0) return;
+  // A rank that cannot load MPI and falls back never comes, and cannot say so.
+  const longestMs = env['WALLA_ON_ERROR'] === 'fallback' ? FALLBACK_START_MS : Infinity;
+  const timeoutMs = Math.min(patienceMs(env) || Infinity, longestMs);
+  if (timeoutMs === Infinity) return;
   const error = new WallaError(
     'ERR_WALLA_TIMEOUT',
     `MPI has not started after ${timeoutMs / 1000} s: another rank has not come so far, or has stopped`,

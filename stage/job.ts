@@ -66,6 +66,7 @@ export class Job {
     } catch (thrown) {
       error = WallaError.from(thrown);
     }
+    this.#checkTime(phase, performance.now() - start);
     this.#agree(phase, error);
     this.times.push({ phase, ms: performance.now() - start });
     if (result === undefined)
@@ -121,6 +122,21 @@ export class Job {
       throw absent ? timeout(phase, this.#timeoutMs, absent) : error;
     }
     return [values[0] ?? one, values[1] ?? other];
+  }
+
+  /**
+   * The others have given this rank up. It may not go on: a rank that was stopped is woken by the launcher just
+   * before it is ended, and would find that everybody has voted.
+   */
+  #checkTime(phase: string, tookMs: number): void {
+    const timeoutMs = this.#timeoutMs;
+    if (timeoutMs === 0 || this.world.size === 1 || tookMs <= timeoutMs) return;
+    // The one that gave it up says so, and ends the job meanwhile.
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, GRACE_MS);
+    throw new WallaError(
+      'ERR_WALLA_TIMEOUT',
+      `phase ${phase} took ${(tookMs / 1000).toFixed(0)} s here, longer than the ${timeoutMs / 1000} s that the others wait`,
+    );
   }
 
   /** A blocking call inside a phase has no end of its own when another rank is stopped. */

@@ -147,6 +147,15 @@ describe('of three ranks', () => {
         refused(await job(mpi, {}, { root }), /ERR_WALLA_MPI: .*was not built/, 2);
       });
 
+      it('one without the addon for MPI does not make the others wait under fallback', async () => {
+        const env = { ...fallback, WALLA_TIMEOUT: '3' };
+        const root = packageWithout(`mpi-${mpi.abi}`);
+        // It cannot run on without them: a launcher lets no rank run without MPI where others use it.
+        const { code, stderr } = await job(mpi, { env }, { env, root });
+        assert.notEqual(code, 0);
+        assert.match(stderr, /ERR_WALLA_TIMEOUT: MPI has not started|exiting improperly/);
+      });
+
       it('none has the addon for MPI: all stop, or none is staged', async () => {
         const root = packageWithout(`mpi-${mpi.abi}`);
         refused(await job(mpi, { root }, { root }), /ERR_WALLA_MPI: .*was not built/, 0);
