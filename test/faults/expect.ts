@@ -59,7 +59,7 @@ export function checkEnd(faulty: Case, job: Ended, output: string, hosts: string
   }
   assert.match(message, /ERR_WALLA_TIMEOUT/);
   // Inside a call of MPI a rank cannot find out for whom it waits.
-  const unnamed = point === 'start' || point === 'transfer.middle';
+  const unnamed = point === 'start' || point === 'transfer' || point === 'transfer.middle';
   const named = new RegExp(`for ranks? (\\d+, )*${rank}\\b`);
   assert.match(message, unnamed ? /another rank|for ranks? / : named);
 }

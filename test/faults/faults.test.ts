@@ -66,20 +66,29 @@ describe('a fault on one of several nodes', { skip, concurrency: CONCURRENCY }, 
   for (const faulty of clusterCases()) {
     it(title(faulty), () =>
       clusters.use(async (cluster) => {
-        const output = program.output(ranksOf(faulty));
-        const hosts = cluster.nodes.map(({ name }) => name);
-        checkEnd(faulty, await job(cluster, faulty, faultEnvironment(faulty)), output, hosts);
-        const after = await left(cluster);
-        assert.equal(after.partial, '', 'published, but not whole');
-        if (after.names === '') return;
-        // Only a process that had no chance to clean up may leave something, and only till the next job.
-        assert.match(faulty.fault, /kill|stop/, after.names);
-        const next = await job(cluster, faulty, {});
-        assert.equal(next.code, 0, next.stderr);
-        assert.equal(next.stdout, output);
-        assert.equal((await left(cluster)).names, '');
+        try {
+          await meet(cluster, faulty);
+        } finally {
+          // What one case leaves is not to be held against the next.
+          for (const node of cluster.nodes) await node.run(['sh', '-c', 'rm -rf /dev/shm/walla-*']);
+        }
       }),
     );
+  }
+
+  async function meet(cluster: Cluster, faulty: Case): Promise<void> {
+    const output = program.output(ranksOf(faulty));
+    const hosts = cluster.nodes.map(({ name }) => name);
+    checkEnd(faulty, await job(cluster, faulty, faultEnvironment(faulty)), output, hosts);
+    const after = await left(cluster);
+    assert.equal(after.partial, '', 'published, but not whole');
+    if (after.names === '') return;
+    // Only a process that had no chance to clean up may leave something, and only till the next job.
+    assert.match(faulty.fault, /kill|stop/, after.names);
+    const next = await job(cluster, faulty, {});
+    assert.equal(next.code, 0, next.stderr);
+    assert.equal(next.stdout, output);
+    assert.equal((await left(cluster)).names, '');
   }
 });
 
