@@ -11,8 +11,8 @@ inline const char* faultPlan() {
   return plan;
 }
 
-/// Does what `plan` ("POINT:FAULT:RANK", see stage/fault.ts) asks for, if it means this point of this
-/// rank: waits, stops or kills this process.
+/// Does what `plan` ("POINT:FAULT:RANK", see stage/fault.ts) asks for, if it means this point of
+/// this rank: waits, stops or kills this process.
 /// @returns the errno to fail with, or 0
 int injectFault(const char* plan, const char* point);
 

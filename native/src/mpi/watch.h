@@ -7,9 +7,9 @@
 
 namespace walla::mpi {
 
-/// Sets when this process is to give up; each call replaces the one before. Unless `unwatch` comes first,
-/// another thread then writes `report` to stderr and ends this process with status 1, which makes the
-/// launcher end the job.
+/// Sets when this process is to give up; each call replaces the one before. Unless `unwatch` comes
+/// first, another thread then writes `report` to stderr and ends this process with status 1, which
+/// makes the launcher end the job.
 void watch(std::chrono::milliseconds patience, std::string report);
 
 void unwatch();
