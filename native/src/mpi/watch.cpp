@@ -12,6 +12,9 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
+constexpr std::chrono::seconds kOwnStop{2};
+constexpr std::chrono::seconds kGrace{10};
+
 struct Watcher {
   std::mutex mutex;
   std::condition_variable changed;
@@ -24,7 +27,14 @@ struct Watcher {
     std::unique_lock<std::mutex> lock(mutex);
     while (armed) {
       if (changed.wait_until(lock, deadline) != std::cv_status::timeout) continue;
-      if (!armed || Clock::now() < deadline) continue;
+      const auto now = Clock::now();
+      if (!armed || now < deadline) continue;
+      if (now > deadline + kOwnStop) {
+        // This process was stopped itself, and is woken to be ended by those that waited for it:
+        // they have said so.
+        deadline = now + kGrace;
+        continue;
+      }
       const ssize_t written = write(STDERR_FILENO, report.data(), report.size());
       (void)written;
       // Not exit: its handlers would call MPI, which the main thread is in.
