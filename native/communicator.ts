@@ -87,10 +87,8 @@ function run<T>(call: () => T): T {
     return call();
   } catch (error) {
     const code = (error as { code?: unknown } | null)?.code;
-    throw WallaError.from(
-      error,
-      code === 'ERR_WALLA_TRANSFER' ? 'ERR_WALLA_TRANSFER' : 'ERR_WALLA_MPI',
-    );
+    const known = code === 'ERR_WALLA_TRANSFER' || code === 'ERR_WALLA_TIMEOUT';
+    throw WallaError.from(error, known ? code : 'ERR_WALLA_MPI');
   }
 }
 
@@ -177,6 +175,17 @@ export class Communicator {
     throw wrong(
       `allreduce takes a number, a bigint, a Float64Array or a BigInt64Array, not ${show(value)}`,
     );
+  }
+
+  /**
+   * For staging: replaces each value by the least over all ranks. Waits asleep, and no longer than
+   * `timeoutMs` (0: for ever) for ranks that do not answer.
+   * @throws WallaError ERR_WALLA_TIMEOUT on one of the ranks that wait; `cause.absent` lists those that
+   *   gave no answer. Then the job can only be aborted.
+   */
+  agree(values: Float64Array, timeoutMs: number): void {
+    const comm = this.#comm;
+    run(() => comm.agree(values, timeoutMs));
   }
 
   /**

@@ -128,6 +128,31 @@ export function detectLauncher(env: Environment): Launcher {
   return { ...launcher, release };
 }
 
+/** This process's rank as the launcher says it, whatever WALLA_MPI is; 0 without a launcher. */
+export function launchedRank(env: Environment): number {
+  return find(env).rank;
+}
+
+/** The number of ranks as the launcher says it; undefined where it does not. */
+export function launchedSize(env: Environment): number | undefined {
+  return find(env).size;
+}
+
+/** Rank among the processes of this node, where the launcher says it. */
+export function detectLocalRank(env: Environment): number | undefined {
+  return find(env).localRank;
+}
+
+/**
+ * The one MPI whose programs this launcher can start, where there is no doubt: only mpirun itself sets these.
+ * Others (srun, PMIx servers) serve several.
+ */
+export function mpiOfLauncher(env: Environment): MpiAbi | undefined {
+  const { kind, mpi } = find(env);
+  if (kind === 'openmpi') return mpi;
+  return kind === 'mpich' && env['MPI_LOCALRANKID'] !== undefined ? mpi : undefined;
+}
+
 const NAMES: Record<LauncherKind, string> = {
   openmpi: "Open MPI's mpirun",
   mpich: 'a PMI launcher (MPICH, Intel MPI, Cray, Flux)',

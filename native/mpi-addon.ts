@@ -37,6 +37,8 @@ export interface NativeCommunicator {
   barrier(patient: boolean): void;
   bcast(bytes: Uint8Array, root: number): void;
   allreduce(values: Float64Array | BigInt64Array, op: ReduceOp, patient: boolean): void;
+  /** The least of each value over all ranks. Throws ERR_WALLA_TIMEOUT with `absent`, ranks, after so long; 0: never. */
+  agree(values: Float64Array, timeoutMs: number): void;
   gather(bytes: Uint8Array, root: number): Buffer[] | undefined;
   allgather(bytes: Uint8Array): Buffer[];
   split(color: number | undefined, key: number): NativeCommunicator | undefined;
@@ -54,6 +56,10 @@ export interface MpiAddon {
   isFinalized(): boolean;
   /** Collective. Finalizes now, if MPI was initialized here. */
   release(): void;
+  /** Ends this process with a report on stderr after so many milliseconds, unless called again; 0: no more. */
+  watch(ms: number, report: string): void;
+  /** Whether the process manager behind the socket PMI_FD has hung up: a program of this rank finalized MPI. */
+  isServerGone(fd: number): boolean;
   /** All ranks agreed to fail: an exit status other than 0 then finalizes instead of aborting the job. */
   failQuietly(): void;
 }

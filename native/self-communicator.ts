@@ -27,6 +27,10 @@ export class SelfCommunicator implements NativeCommunicator {
     // Over one rank the sum, the least and the greatest are the value itself.
   }
 
+  agree(): void {
+    // As allreduce.
+  }
+
   gather(bytes: Uint8Array): Buffer[] {
     return [Buffer.from(bytes)];
   }

@@ -19,17 +19,32 @@ const HINTS = {
   ERR_WALLA_NOT_PACKED: 'pack this entry too: walla pack ENTRY... -o FILE',
   ERR_WALLA_NO_SPACE:
     'set WALLA_DIR to a larger node-local directory, or leave files out with --exclude',
+  ERR_WALLA_NO_MEMORY: 'give the job more memory per node, or leave files out with --exclude',
   ERR_WALLA_STAGING_DIRECTORY: 'set WALLA_DIR to a node-local directory that only you can write',
   ERR_WALLA_NATIVE: 'build the native core with `npm run build`, or run on linux x64 with glibc',
   ERR_WALLA_MPI: 'set WALLA_MPI=off to stage without MPI',
   ERR_WALLA_MPI_MISMATCH:
     'start the job with the launcher of the MPI that walla uses, or choose it with WALLA_MPI=openmpi or WALLA_MPI=mpich',
   ERR_WALLA_DIVERGED: 'start every rank with the same WALLA_ARCHIVE and the same archive options',
+  ERR_WALLA_TIMEOUT:
+    'look at the rank or node named; if the work only takes long, raise WALLA_TIMEOUT or pack ahead of the job',
   ERR_WALLA_TRANSFER:
     'check the network and the file system of the archive, then start the job again',
   ERR_WALLA_OPTION: 'see the list of variables in the README',
   ERR_WALLA_INTERNAL: 'this is a fault in walla: please report it with the message above',
 } as const;
+
+/** What a refusal of the operating system means, where nobody has said it better. */
+const BY_ERRNO: Record<string, keyof typeof HINTS> = {
+  ENOSPC: 'ERR_WALLA_NO_SPACE',
+  EDQUOT: 'ERR_WALLA_NO_SPACE',
+  ENOMEM: 'ERR_WALLA_NO_MEMORY',
+  EACCES: 'ERR_WALLA_STAGING_DIRECTORY',
+  EPERM: 'ERR_WALLA_STAGING_DIRECTORY',
+  EROFS: 'ERR_WALLA_STAGING_DIRECTORY',
+  ELOOP: 'ERR_WALLA_STAGING_DIRECTORY',
+  ENOTDIR: 'ERR_WALLA_STAGING_DIRECTORY',
+};
 
 export type WallaErrorCode = keyof typeof HINTS;
 
@@ -73,7 +88,7 @@ export class WallaError extends Error {
   static from(error: unknown, code: WallaErrorCode = 'ERR_WALLA_INTERNAL'): WallaError {
     if (error instanceof WallaError) return error;
     const message = error instanceof Error ? error.message : String(error);
-    const native = error as { code?: unknown; syscall?: unknown } | undefined;
+    const native = error as { code?: unknown; syscall?: unknown } | null | undefined;
     // The native core knows this code alone.
     if (native?.code === 'ERR_WALLA_ARCHIVE_DAMAGED')
       return new WallaError('ERR_WALLA_ARCHIVE_DAMAGED', message, { cause: error });
@@ -83,6 +98,9 @@ export class WallaError extends Error {
         cause: error,
         hint: 'remove it, or have its owner remove it; or set WALLA_DIR to a node-local directory that only you can write',
       });
-    return new WallaError(code, message, { cause: error });
+    const errno = native?.code;
+    const known =
+      code === 'ERR_WALLA_INTERNAL' && typeof errno === 'string' ? BY_ERRNO[errno] : undefined;
+    return new WallaError(known ?? code, message, { cause: error });
   }
 }

@@ -7,6 +7,7 @@ import { loadAddon } from '../native/load-addon.ts';
 import type { StageOptions } from './options.ts';
 import { baseCandidates, chooseBase } from './staging-base.ts';
 import { PLACING, StagingDirectory } from './staging-directory.ts';
+import { lockInTime } from './timed-lock.ts';
 
 /** Runs `action` while no other process of this user on this node does. */
 export function withNodeLock<T>(options: StageOptions, action: () => T): T {
@@ -20,7 +21,7 @@ export function withNodeLock<T>(options: StageOptions, action: () => T): T {
     let lockFd = -1;
     try {
       lockFd = addon.openPrivateFileAt(userFd, PLACING, 'open');
-      addon.lock(lockFd, 'exclusive', true);
+      lockInTime(addon, lockFd, `${path}/${PLACING}`);
       if (!addon.isSameFile(lockFd, userFd, PLACING)) continue; // its last holder removed it
       let done = false;
       try {

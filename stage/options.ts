@@ -35,12 +35,14 @@ const VARIABLES: Record<string, readonly string[] | undefined> = {
   WALLA_ATTACH: undefined,
   WALLA_DIR: undefined,
   WALLA_DOWNLOADS: undefined,
+  WALLA_FAULT: undefined,
   WALLA_HTTP_TIMEOUT: undefined,
   WALLA_KEEP: ['0', '1'],
   WALLA_MPI: ['openmpi', 'mpich', 'off', 'release'],
   WALLA_ON_ERROR: ['stop', 'fallback'],
   WALLA_SHADOW: ['on', 'off'],
   WALLA_STALE: ['check', 'lockfile', 'use'],
+  WALLA_TIMEOUT: undefined,
   WALLA_TRANSPORT: ['auto', 'mpi', 'file', 'http', 'self'],
   WALLA_VERBOSE: ['0', '1'],
   // Read by the build alone.
@@ -50,6 +52,7 @@ const VARIABLES: Record<string, readonly string[] | undefined> = {
   // Read by setup and the tests alone.
   WALLA_SETUP_APT: undefined,
   WALLA_SETUP_MPI: undefined,
+  WALLA_TEST_FAULTS: undefined,
   WALLA_TEST_MUTATIONS: undefined,
   WALLA_TEST_NODES: undefined,
   WALLA_CLUSTER_HOSTS: undefined,
@@ -70,6 +73,7 @@ export function readOptions(env: Environment): StageOptions {
         `${name} is "${value}", which is none of ${values.join(', ')}${nearMiss(value, values)}`,
       );
   }
+  readTimeout(env);
   return {
     archive: given(env['WALLA_ARCHIVE']),
     directory: given(env['WALLA_DIR']),
@@ -86,6 +90,24 @@ export function readOptions(env: Environment): StageOptions {
 
 function staleOf(value: string | undefined): StageOptions['stale'] {
   return value === 'use' || value === 'lockfile' ? value : 'check';
+}
+
+const DEFAULT_TIMEOUT_S = 1800;
+/** A day. */
+const LONGEST_TIMEOUT_S = 86_400;
+
+/**
+ * WALLA_TIMEOUT, in milliseconds.
+ * @throws WallaError ERR_WALLA_OPTION
+ */
+export function readTimeout(env: Environment): number {
+  const text = given(env['WALLA_TIMEOUT']) ?? String(DEFAULT_TIMEOUT_S);
+  const seconds = /^\d{1,5}$/.test(text) ? Number(text) : NaN;
+  if (seconds <= LONGEST_TIMEOUT_S) return seconds * 1000;
+  throw new WallaError(
+    'ERR_WALLA_OPTION',
+    `WALLA_TIMEOUT is "${text}", which is no whole number of seconds from 0 to ${LONGEST_TIMEOUT_S}`,
+  );
 }
 
 /** An empty variable is as good as none. */

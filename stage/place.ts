@@ -76,6 +76,8 @@ class NodePlacement {
   #placement: Placement | undefined;
   #nativePlacement: Placement | undefined;
   #held: HeldImage | undefined;
+  /** On the root: what the transfer reads from. */
+  #source = -1;
   #heldNatives: HeldImage | undefined;
 
   constructor(
@@ -100,9 +102,12 @@ class NodePlacement {
       this.#job.phase('reserve', () => {
         if (this.#leaders) this.#reserve();
       });
+      // Collective among the leaders: one that failed on its own in here would leave the others waiting. So
+      // whatever can fail before the transfer belongs to the phase above.
       const receivedBytes = this.#job.phase('transfer', () =>
         this.#leaders ? this.#transfer(this.#leaders) : 0,
       );
+      this.#closeSource();
       this.#job.phase('extract', () => {
         this.#extract();
       });
@@ -111,33 +116,44 @@ class NodePlacement {
         0,
       ) as { base: string; nativeBase?: string };
       return this.#job.phase('hold', () => {
-        const image = this.#held ?? holdPublished(where.base, identity);
-        const natives =
-          where.nativeBase === undefined
-            ? undefined
-            : (this.#heldNatives ?? holdPublished(where.nativeBase, identity));
+        const image = (this.#held ??= holdPublished(where.base, identity));
+        if (where.nativeBase !== undefined)
+          this.#heldNatives ??= holdPublished(where.nativeBase, identity);
+        const natives = this.#heldNatives;
         return { image, natives, files: `${(natives ?? image).path}/files`, receivedBytes };
       });
     } catch (error) {
       // All ranks are here together: nobody can be using what is half done.
+      this.#giveUp();
+      throw error;
+    }
+  }
+
+  /** Leaves nothing behind on this node. */
+  #giveUp(): void {
+    try {
       if (this.#placement) this.#directory?.abandon(this.#placement);
       if (this.#nativePlacement) this.#nativeDirectory?.abandon(this.#nativePlacement);
       this.#directory?.removeIfEmpty();
-      throw error;
+      this.#nativeDirectory?.removeIfEmpty();
+    } catch {
+      // What has failed on this rank may fail again; the next job sweeps. The first error is the one to tell.
     }
+    releaseImages([this.#held, this.#heldNatives]);
   }
 
   #reserve(): void {
     const candidates = baseCandidates(process.env, this.#options.directory);
     const base = chooseBase(candidates);
     this.#directory = new StagingDirectory(base);
-    this.#held = this.#directory.hold(this.#plan.identity);
+    this.#held = this.#directory.hold(this.#plan.identity, true);
     if (!this.#held) this.#placement = this.#directory.begin(this.#plan.identity, this.#plan.bytes);
+    this.#openSource();
     if (this.#plan.natives === 0) return;
     const nativeBase = chooseExecutableBase([base, ...candidates]);
     if (nativeBase === base) return;
     this.#nativeDirectory = new StagingDirectory(nativeBase);
-    this.#heldNatives = this.#nativeDirectory.hold(this.#plan.identity);
+    this.#heldNatives = this.#nativeDirectory.hold(this.#plan.identity, true);
     if (!this.#heldNatives)
       this.#nativePlacement = this.#nativeDirectory.begin(this.#plan.identity, 0);
   }
@@ -176,12 +192,23 @@ class NodePlacement {
   }
 
   /** The root reads from its own node's image when it has one: then the shared file system is left alone. */
-  #sourceFd(opened: number[]): number {
-    if (!this.#held && this.#archive) return this.#archive.fd;
-    const fd = this.#held
+  #openSource(): void {
+    if (!this.#archive) return;
+    this.#source = this.#held
       ? loadAddon().openPrivateFileAt(this.#held.directoryFd, 'image', 'read')
-      : openSync(this.#plan.path, 'r');
-    if (fd >= 0) opened.push(fd);
+      : this.#archive.fd;
+  }
+
+  #closeSource(): void {
+    if (this.#held && this.#source >= 0) loadAddon().close(this.#source);
+    this.#source = -1;
+  }
+
+  /** A leader that copies the archive by itself opens it by its path. */
+  #sourceFd(opened: number[]): number {
+    if (this.#source >= 0) return this.#source;
+    const fd = openSync(this.#plan.path, 'r');
+    opened.push(fd);
     return fd;
   }
 
@@ -218,6 +245,17 @@ class NodePlacement {
     if (this.#placement) {
       this.#held = this.#directory.publish(this.#placement, identity, keep);
       this.#placement = undefined;
+    }
+  }
+}
+
+/** Gives images up before this process ends; the last holder on the node removes them. */
+export function releaseImages(held: readonly (HeldImage | undefined)[]): void {
+  for (const image of held) {
+    try {
+      if (image) StagingDirectory.of(image).release(image);
+    } catch {
+      // Swept by the next job.
     }
   }
 }

@@ -11,13 +11,15 @@ import type { NativeImage } from '../native/addon.ts';
 import { type Attachment, fitsThisProcess, openAttachedImage } from './attachment.ts';
 import { inheritedAttachment, keepChildrenStaged, shareWithChildren } from './children.ts';
 import { WallaError } from './errors.ts';
+import { faultAt } from './fault.ts';
 import { Job } from './job.ts';
 import { locate, type LocatedArchive } from './locate.ts';
 import { noteLocated } from './located-note.ts';
 import type { StageOptions } from './options.ts';
-import { type ArchivePlan, place, type PlacedImage } from './place.ts';
+import { type ArchivePlan, place, type PlacedImage, releaseImages } from './place.ts';
 import { givenEntry } from './program-entry.ts';
 import { withNodeLock } from './node-lock.ts';
+import { settingsOf } from './settings.ts';
 import { summary } from './summary.ts';
 import type { Communicator } from '../native/communicator.ts';
 
@@ -48,37 +50,54 @@ export function attachInherited(options: StageOptions): boolean {
  * Stages the program that is starting. Collective over `world`.
  * @throws AgreedError on every rank alike
  */
-export function stage(world: Communicator, readStageOptions: () => StageOptions): void {
+export function stage(
+  world: Communicator,
+  release: boolean,
+  readStageOptions: () => StageOptions,
+): void {
   const job = new Job(world);
+  faultAt('mpi');
   const options = job.phase('boot', readStageOptions);
+  job.compare(settingsOf(options, release));
   const given = givenEntry();
   // Without MPI the processes of a node cannot agree; a lock lets one of them do the work.
   const { archive, plan, placed } =
     world.size > 1
       ? locateAndPlace(job, given, options)
       : withNodeLock(options, () => locateAndPlace(job, given, options));
-  job.phase('attach', () => {
-    // First: whatever fails from here on, the image must not stay.
-    removeWhenLast(placed, options);
-    const attachment: Attachment = {
-      directory: placed.image.path,
-      files: placed.files,
-      roots: plan.roots,
-      abi: plan.abi,
-      conditions: plan.conditions,
-      preserveSymlinks: plan.preserveSymlinks,
-    };
-    const image = openAttachedImage(attachment);
-    const entry = plan.programs.find((program) => program.given === given);
-    if (given !== undefined && !(entry && image.find(entry.real, true) >= 0))
-      throw new WallaError(
-        'ERR_WALLA_NOT_PACKED',
-        `${plan.path} does not hold the program ${given}`,
-      );
+  const attachment: Attachment = {
+    directory: placed.image.path,
+    files: placed.files,
+    roots: plan.roots,
+    abi: plan.abi,
+    conditions: plan.conditions,
+    preserveSymlinks: plan.preserveSymlinks,
+  };
+  try {
+    const { image, entry } = job.phase('attach', () => openProgram(plan, attachment, given));
+    // After the last agreement: where one rank fails, none may be left with hooks.
     install(image, attachment, entry, options);
-    shareWithChildren(attachment, process.env);
-  });
-  if (options.verbose) summary(job, plan, placed, archive);
+  } catch (error) {
+    releaseImages([placed.image, placed.natives]);
+    throw error;
+  }
+  shareWithChildren(attachment, process.env);
+  removeWhenLast(placed, options);
+  if (plan.verbose) summary(job, plan, placed, archive);
+  job.end();
+}
+
+/** Maps the image and finds this rank's program in it. */
+function openProgram(
+  plan: FullPlan,
+  attachment: Attachment,
+  given: string | undefined,
+): { image: NativeImage; entry: Entry | undefined } {
+  const image = openAttachedImage(attachment);
+  const entry = plan.programs.find((program) => program.given === given);
+  if (given !== undefined && !(entry && image.find(entry.real, true) >= 0))
+    throw new WallaError('ERR_WALLA_NOT_PACKED', `${plan.path} does not hold the program ${given}`);
+  return { image, entry };
 }
 
 interface FullPlan extends ArchivePlan {
@@ -87,6 +106,8 @@ interface FullPlan extends ArchivePlan {
   abi: string;
   conditions: string[];
   preserveSymlinks: boolean;
+  /** The root's: the summary is collective. */
+  verbose: boolean;
 }
 
 interface Located {
@@ -98,10 +119,8 @@ interface Located {
 function locateAndPlace(job: Job, given: string | undefined, options: StageOptions): Located {
   const { world } = job;
   const entries = distinctEntries(world, given);
-  const archive = job.phase(
-    'locate',
-    () => (world.rank === 0 ? locate(entries, options, world.size === 1) : undefined),
-    true,
+  const archive = job.phase('locate', () =>
+    world.rank === 0 ? locate(entries, options, world.size === 1) : undefined,
   );
   try {
     const plan = world.bcastJson(archive && planOf(archive, options), 0) as FullPlan;
@@ -114,7 +133,7 @@ function locateAndPlace(job: Job, given: string | undefined, options: StageOptio
   }
 }
 
-function planOf(archive: LocatedArchive, { transport }: StageOptions): FullPlan {
+function planOf(archive: LocatedArchive, { transport, verbose }: StageOptions): FullPlan {
   const { path, onSharedFile, identity, bytes, manifest, roots, programs } = archive;
   const { body, counts, abi, conditions, preserveSymlinks } = manifest;
   return {
@@ -131,6 +150,7 @@ function planOf(archive: LocatedArchive, { transport }: StageOptions): FullPlan 
     abi,
     conditions,
     preserveSymlinks,
+    verbose,
   };
 }
 

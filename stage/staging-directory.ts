@@ -10,7 +10,7 @@
  *         files/                    native addons and libraries, with their layout
  *         located                   which question it was found for, and when (located-note.ts)
  *         keep                      present when the image is to outlive its last user
- *       <identity>.<pid>.partial/   the same, while it is being placed
+ *       <identity>.<pid>-<time>.partial/   the same, while it is being placed
  *
  * The kernel drops a flock when its holder dies, however it dies. So whoever can take the lock of an
  * image exclusively, while holding the gate, knows that nobody uses it, and may remove it.
@@ -20,10 +20,16 @@ import type { WallaAddon } from '../native/addon.ts';
 import { loadAddon } from '../native/load-addon.ts';
 import { formatBytes } from './format-bytes.ts';
 import { WallaError } from './errors.ts';
+import { memoryRoom } from './memory-limit.ts';
+import { lockInTime } from './timed-lock.ts';
 
 const GATE = '.gate';
 /** Lock of node-lock.ts, in the same directory. */
 export const PLACING = '.placing';
+
+/** tmpfs and ramfs, as statfs(2) names them. */
+const MEMORY_FILE_SYSTEMS = new Set([0x01021994, 0x858458f6]);
+const KEEP = 'keep';
 
 /** A published image that this process holds: it stays while the process lives. */
 export interface HeldImage {
@@ -54,24 +60,47 @@ export class StagingDirectory {
     this.path = `${base.replace(/\/+$/, '')}/walla-${process.geteuid?.() ?? 0}`;
   }
 
+  /** The one that an image is in. */
+  static of(held: HeldImage): StagingDirectory {
+    return new StagingDirectory(held.path.replace(/\/[^/]+\/[^/]+$/, '') || '/');
+  }
+
   /**
    * Takes hold of a published image.
+   * @param sweep removes what dead jobs left, too
    * @returns undefined when this node has none
    */
-  hold(identity: string): HeldImage | undefined {
-    return this.#behindGate((userFd) => this.#hold(userFd, identity));
+  hold(identity: string, sweep = false): HeldImage | undefined {
+    return this.#behindGate((userFd) => {
+      const held = this.#hold(userFd, identity);
+      if (sweep) this.#sweep(userFd);
+      return held;
+    });
+  }
+
+  /** Gives an image up before this process ends. The last holder removes it, unless it is to be kept. */
+  release(held: HeldImage): void {
+    this.#behindGate((userFd) => {
+      const name = held.path.slice(this.path.length + 1);
+      // Turning our shared lock into an exclusive one works exactly when nobody else has one.
+      const last = this.#addon.lock(held.lockFd, 'exclusive', false);
+      if (last && !this.#addon.listDirectory(held.directoryFd).includes(KEEP))
+        this.#addon.removeTreeAt(userFd, name);
+      closeSync(held.lockFd);
+      closeSync(held.directoryFd);
+    });
+    this.removeIfEmpty();
   }
 
   /**
    * Starts to place an image: makes a private directory and a file of this size with its blocks
-   * reserved. Removes what dead jobs left, first.
+   * reserved.
    * @throws WallaError ERR_WALLA_NO_SPACE
    */
   begin(identity: string, bytes: number): Placement {
     return this.#behindGate((userFd) => {
-      this.#sweep(userFd);
-      const partialName = `${identity}.${process.pid}.partial`;
-      this.#addon.removeTreeAt(userFd, partialName);
+      // Not by process id alone: containers that share the directory have the same ones.
+      const partialName = `${identity}.${process.pid}-${process.hrtime.bigint()}.partial`;
       const directoryFd = this.#addon.openPrivateDirectoryAt(userFd, partialName, true);
       const lockFd = this.#addon.openPrivateFileAt(directoryFd, 'lock', 'create');
       this.#addon.lock(lockFd, 'shared', true);
@@ -84,8 +113,7 @@ export class StagingDirectory {
       };
       try {
         if (bytes > 0) {
-          const { freeBytes } = this.#addon.fileSystem(directoryFd);
-          if (freeBytes < bytes) throw noSpace(bytes, freeBytes, this.path);
+          this.#checkRoom(directoryFd, bytes);
           placement.imageFd = this.#addon.openPrivateFileAt(directoryFd, 'image', 'create');
           this.#addon.reserve(placement.imageFd, bytes);
         }
@@ -107,7 +135,7 @@ export class StagingDirectory {
         this.#drop(userFd, placement);
         return earlier;
       }
-      if (keep) closeSync(this.#addon.openPrivateFileAt(placement.directoryFd, 'keep', 'create'));
+      if (keep) closeSync(this.#addon.openPrivateFileAt(placement.directoryFd, KEEP, 'create'));
       this.#addon.renameAt(userFd, placement.partialName, identity);
       if (placement.imageFd >= 0) closeSync(placement.imageFd);
       return { path: placement.path, directoryFd: placement.directoryFd, lockFd: placement.lockFd };
@@ -144,6 +172,22 @@ export class StagingDirectory {
     });
   }
 
+  /** The numbers are had before anything is written: reserving beyond a group's limit would kill this process. */
+  #checkRoom(directoryFd: number, bytes: number): void {
+    const { freeBytes, typeMagic } = this.#addon.fileSystem(directoryFd);
+    if (freeBytes < bytes) throw noSpace(bytes, freeBytes, this.path);
+    if (!MEMORY_FILE_SYSTEMS.has(typeMagic)) return;
+    const room = memoryRoom();
+    if (!room || room.freeBytes >= bytes) return;
+    throw new WallaError(
+      'ERR_WALLA_NO_SPACE',
+      `archive needs ${formatBytes(bytes)} of memory in ${this.path}, the control group ${room.group} leaves ${formatBytes(room.freeBytes)}: limit ${formatBytes(room.limitBytes)}, in use ${formatBytes(room.usedBytes)}`,
+      {
+        hint: 'give the job more memory per node, set WALLA_DIR to a node-local disk, or leave files out with --exclude',
+      },
+    );
+  }
+
   #hold(userFd: number, identity: string): HeldImage | undefined {
     let directoryFd: number;
     try {
@@ -171,8 +215,10 @@ export class StagingDirectory {
   #sweep(userFd: number, kept = false): string[] {
     const removed: string[] = [];
     for (const name of this.#addon.listDirectory(userFd)) {
-      if (name === GATE || name === PLACING) continue;
-      if (this.#isUnused(userFd, name, kept)) {
+      if (name === GATE) continue;
+      if (name === PLACING) {
+        if (this.#isUnlocked(userFd, name)) this.#addon.removeTreeAt(userFd, name);
+      } else if (this.#isUnused(userFd, name, kept)) {
         this.#addon.removeTreeAt(userFd, name);
         removed.push(name);
       }
@@ -188,16 +234,21 @@ export class StagingDirectory {
       return true; // not a directory of ours: it has no business here
     }
     try {
-      if (!kept && this.#addon.listDirectory(directoryFd).includes('keep')) return false;
-      const lockFd = this.#addon.openPrivateFileAt(directoryFd, 'lock', 'write');
-      if (lockFd < 0) return true;
-      try {
-        return this.#addon.lock(lockFd, 'exclusive', false);
-      } finally {
-        closeSync(lockFd);
-      }
+      if (!kept && this.#addon.listDirectory(directoryFd).includes(KEEP)) return false;
+      return this.#isUnlocked(directoryFd, 'lock');
     } finally {
       closeSync(directoryFd);
+    }
+  }
+
+  /** Whether nobody holds a lock on a file; also true where there is none. */
+  #isUnlocked(directoryFd: number, name: string): boolean {
+    const fd = this.#addon.openPrivateFileAt(directoryFd, name, 'write');
+    if (fd < 0) return true;
+    try {
+      return this.#addon.lock(fd, 'exclusive', false);
+    } finally {
+      closeSync(fd);
     }
   }
 
@@ -208,7 +259,7 @@ export class StagingDirectory {
       let gateFd = -1;
       try {
         gateFd = this.#addon.openPrivateFileAt(userFd, GATE, 'open');
-        this.#addon.lock(gateFd, 'exclusive', true);
+        lockInTime(this.#addon, gateFd, `${this.path}/${GATE}`);
         // The last user may have removed gate and directory while we waited: then start again.
         if (this.#addon.isSameFile(gateFd, userFd, GATE)) return action(userFd);
       } catch (error) {

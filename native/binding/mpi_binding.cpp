@@ -13,6 +13,8 @@
 #include "../src/mpi/check.h"
 #include "../src/mpi/communicator.h"
 #include "../src/mpi/environment.h"
+#include "../src/mpi/roll_call.h"
+#include "../src/mpi/watch.h"
 
 namespace {
 
@@ -42,6 +44,14 @@ auto guarded(Napi::Env env, Body body) -> decltype(body()) {
     error.Set("syscall", Napi::String::New(env, failure.syscall()));
     error.Set("rank", Napi::Number::New(env, failure.rank()));
     throw error;
+  } catch (const walla::mpi::RollCallError& failure) {
+    Napi::Error error = errorWithCode(env, "ERR_WALLA_TIMEOUT", failure.what());
+    auto absent = Napi::Array::New(env, failure.absent().size());
+    for (std::size_t i = 0; i < failure.absent().size(); ++i) {
+      absent.Set(std::uint32_t(i), Napi::Number::New(env, failure.absent()[i]));
+    }
+    error.Set("absent", absent);
+    throw error;
   } catch (const std::exception& failure) {
     throw errorWithCode(env, "ERR_WALLA_MPI", failure.what());
   }
@@ -56,6 +66,7 @@ class CommunicatorObject : public Napi::ObjectWrap<CommunicatorObject> {
                         InstanceMethod<&CommunicatorObject::barrier>("barrier"),
                         InstanceMethod<&CommunicatorObject::bcast>("bcast"),
                         InstanceMethod<&CommunicatorObject::allreduce>("allreduce"),
+                        InstanceMethod<&CommunicatorObject::agree>("agree"),
                         InstanceMethod<&CommunicatorObject::gather>("gather"),
                         InstanceMethod<&CommunicatorObject::allgather>("allgather"),
                         InstanceMethod<&CommunicatorObject::split>("split"),
@@ -113,6 +124,14 @@ class CommunicatorObject : public Napi::ObjectWrap<CommunicatorObject> {
       } else {
         throw std::invalid_argument("allreduce takes a Float64Array or a BigInt64Array");
       }
+    });
+  }
+
+  void agree(const Napi::CallbackInfo& info) {
+    guarded(info.Env(), [&] {
+      auto values = info[0].As<Napi::Float64Array>();
+      comm().agree(values.Data(), int(values.ElementLength()),
+                   info[1].As<Napi::Number>().Int64Value());
     });
   }
 
@@ -242,6 +261,23 @@ void release(const Napi::CallbackInfo& info) {
   guarded(info.Env(), [] { walla::mpi::release(); });
 }
 
+/// watch(milliseconds, report); 0 ends it.
+void watch(const Napi::CallbackInfo& info) {
+  guarded(info.Env(), [&] {
+    const std::int64_t patienceMs = info[0].As<Napi::Number>().Int64Value();
+    if (patienceMs <= 0) {
+      walla::mpi::unwatch();
+    } else {
+      walla::mpi::watch(std::chrono::milliseconds(patienceMs), info[1].As<Napi::String>());
+    }
+  });
+}
+
+Napi::Value isServerGone(const Napi::CallbackInfo& info) {
+  return Napi::Boolean::New(info.Env(),
+                            walla::mpi::isServerGone(info[0].As<Napi::Number>().Int32Value()));
+}
+
 void failQuietly(const Napi::CallbackInfo& /*info*/) { walla::mpi::failQuietly(); }
 
 Napi::Object init(Napi::Env env, Napi::Object exports) {
@@ -253,6 +289,8 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   exports.Set("isInitialized", Napi::Function::New<isInitialized>(env));
   exports.Set("isFinalized", Napi::Function::New<isFinalized>(env));
   exports.Set("release", Napi::Function::New<release>(env));
+  exports.Set("watch", Napi::Function::New<watch>(env));
+  exports.Set("isServerGone", Napi::Function::New<isServerGone>(env));
   exports.Set("failQuietly", Napi::Function::New<failQuietly>(env));
   return exports;
 }

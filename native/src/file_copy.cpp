@@ -7,6 +7,7 @@
 #include <cerrno>
 
 #include "archive_damaged.h"
+#include "fault.h"
 #include "mapping.h"
 #include "posix_error.h"
 #include "sha256.h"
@@ -37,6 +38,10 @@ std::string copyFile(int sourceFd, int targetFd, uint64_t bytes, uint64_t hashFr
     if (got < 0 && errno == EINTR) continue;
     if (got < 0) throwErrno("read", describeFd(sourceFd));
     if (got == 0) throwShort(sourceFd, copied, bytes);
+    if (copied <= bytes / 2 && bytes / 2 < copied + static_cast<uint64_t>(got)) {
+      const int error = faultAt("transfer.middle");
+      if (error != 0) throw PosixError(error, "WALLA_FAULT", describeFd(targetFd));
+    }
     copied += static_cast<uint64_t>(got);
     hash.advance(copied);
   }

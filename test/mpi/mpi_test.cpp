@@ -109,6 +109,17 @@ void testErrors(const Communicator& comm) {
   }
 }
 
+/// Each rank is late once, by more than the others' patience. It comes all the same, so nobody is
+/// missing: the others are told so, or it has come while they asked.
+void testAgreement(const Communicator& comm) {
+  for (int late = 0; late < comm.size(); ++late) {
+    if (comm.rank() == late) usleep(700'000);
+    double least[] = {double(comm.rank()), -double(comm.rank())};
+    comm.agree(least, 2, 300);
+    EXPECT(least[0] == 0 && least[1] == 1 - comm.size());
+  }
+}
+
 }  // namespace
 
 int main() {
@@ -125,6 +136,7 @@ int main() {
     testPieces(world);
     testFiles(world);
     testErrors(world);
+    testAgreement(world);
     auto node = world.splitByNode();
     auto leaders = world.split(node.rank() == 0 ? std::optional<int>(0) : std::nullopt, 0);
     EXPECT(leaders.has_value() == (node.rank() == 0));

@@ -13,12 +13,27 @@ describe('MPI is refused', () => {
     it(`when ${other.abi} is to run under the mpirun of ${mpi.abi}`, { skip }, () => {
       const { status, stdout } = launch(mpi, 2, 'refusals.ts', { env: { WALLA_MPI: other.abi } });
       assert.notEqual(status, 0);
-      const name = other.abi === 'mpich' ? 'MPICH Version' : 'Open MPI v';
       assert.match(
         stdout,
         new RegExp(
-          `ERR_WALLA_MPI_MISMATCH: the job was started by .*size 2, but MPI says size 1: ${name}`,
+          `ERR_WALLA_MPI_MISMATCH: WALLA_MPI is "${other.abi}", but the job was started by .*size 2`,
         ),
+      );
+    });
+
+    const hydra =
+      skip || (mpi.abi !== 'mpich' && "only MPICH's launcher can be taken for another one");
+    it(`when its size is not that of the launcher, under ${mpi.abi}`, { skip: hydra }, () => {
+      const words = [process.execPath, ...programArguments('refusals.ts')];
+      const { status, stdout } = run(
+        mpi.command,
+        [...mpi.args, '-np', '2', 'env', '-u', 'MPI_LOCALRANKID', ...words],
+        { WALLA_MPI: other.abi },
+      );
+      assert.notEqual(status, 0);
+      assert.match(
+        stdout,
+        /ERR_WALLA_MPI_MISMATCH: the job was started by .*size 2, but MPI says size 1: Open MPI v/,
       );
     });
 

@@ -26,7 +26,14 @@ describe('the C++ of MPI', () => {
         const mpiSources = readdirSync(join(root, 'native/src/mpi'))
           .filter((name) => name.endsWith('.cpp'))
           .map((name) => `native/src/mpi/${name}`);
-        const common = ['mapping', 'posix_error', 'sha256', 'sha256_compress', 'trailing_hash'];
+        const common = [
+          'fault',
+          'mapping',
+          'posix_error',
+          'sha256',
+          'sha256_compress',
+          'trailing_hash',
+        ];
         const sources = [
           'test/mpi/mpi_test.cpp',
           ...mpiSources,

@@ -13,6 +13,7 @@
 #include <system_error>
 #include <thread>
 
+#include "../fault.h"
 #include "../mapping.h"
 #include "../posix_error.h"
 #include "../trailing_hash.h"
@@ -38,7 +39,8 @@ enum Step : std::int32_t {
   kTargetStat,
   kTargetShort,
   kTargetMap,
-  kThread
+  kThread,
+  kInjected
 };
 
 /// What went wrong on a rank; sent to the others as it is.
@@ -73,6 +75,10 @@ struct Failure {
     case kTargetMap:
       syscall = "mmap";
       what = "the target";
+      break;
+    case kInjected:
+      syscall = "WALLA_FAULT";
+      what = "the transfer";
       break;
     default:
       syscall = "pthread_create";
@@ -169,9 +175,14 @@ class Transfer {
 
   void send() {
     std::int64_t sent = 0;
+    Failure own;
     for (std::int64_t chunk = 0; sent < options_.bytes; ++chunk) {
       const std::int64_t end = std::min(sent + options_.chunkBytes, options_.bytes);
       if (atRoot_) obtain(sent, end);
+      if (sent <= options_.bytes / 2 && options_.bytes / 2 < end) {
+        const int error = faultAt("transfer.middle");
+        if (error != 0) (atRoot_ ? failure_ : own) = {kInjected, error, sent};
+      }
       if (chunk % kChunksPerStatus == kChunksPerStatus - 1 && failed()) break;
       check(MPI_Bcast(data_ + sent, static_cast<int>(end - sent), MPI_BYTE, options_.root,
                       comm_.handle()),
@@ -183,6 +194,7 @@ class Transfer {
     Failure failure = failure_;
     comm_.bcast(&failure, sizeof failure, options_.root);
     if (failure.step != kNone) raise(failure, options_.root, options_.bytes);
+    if (own.step != kNone) raise(own, comm_.rank(), options_.bytes);
   }
 
   /// On root: waits until [from, end) is in memory, or notes that it will not be.

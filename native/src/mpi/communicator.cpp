@@ -6,6 +6,7 @@
 
 #include "check.h"
 #include "environment.h"
+#include "roll_call.h"
 #include "wait.h"
 
 namespace walla::mpi {
@@ -133,6 +134,13 @@ void Communicator::allreduce(double* values, std::int64_t count, Op op, bool pat
 
 void Communicator::allreduce(std::int64_t* values, std::int64_t count, Op op, bool patient) const {
   reduce(values, count, sizeof(std::int64_t), MPI_INT64_T, op, patient);
+}
+
+void Communicator::agree(double* values, int count, std::int64_t timeoutMs) const {
+  MPI_Request request = MPI_REQUEST_NULL;
+  check(MPI_Iallreduce(MPI_IN_PLACE, values, count, MPI_DOUBLE, MPI_MIN, handle_, &request),
+        "MPI_Iallreduce");
+  waitOrCallRoll(request, handle_, timeoutMs);
 }
 
 Pieces Communicator::gather(const void* data, std::int64_t bytes, int root) const {

@@ -65,6 +65,9 @@ class Communicator {
   /// All ranks must pass the same byte count.
   void bcast(void* data, std::int64_t bytes, int root) const;
   void allreduce(double* values, std::int64_t count, Op op, bool patient = false) const;
+  /// The least of each value over all ranks; waits asleep, and names who does not come
+  /// (waitOrCallRoll).
+  void agree(double* values, int count, std::int64_t timeoutMs) const;
   void allreduce(std::int64_t* values, std::int64_t count, Op op, bool patient = false) const;
   /// Byte counts may differ between ranks. Empty except on root.
   Pieces gather(const void* data, std::int64_t bytes, int root) const;

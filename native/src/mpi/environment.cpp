@@ -2,12 +2,14 @@
 
 #include <mpi.h>
 #include <stdlib.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <thread>
 
 #include "check.h"
+#include "wait.h"
 
 namespace walla::mpi {
 namespace {
@@ -52,6 +54,15 @@ std::string libraryVersion() {
   return version;
 }
 
+/// MPI_Finalize waits for all other ranks, and spins while it does: wait asleep first. A program
+/// that has called its collectives on MPI_COMM_WORLD on all ranks, as it must, has this one match
+/// on all too.
+int finalizePatiently() {
+  MPI_Request request = MPI_REQUEST_NULL;
+  if (MPI_Ibarrier(MPI_COMM_WORLD, &request) == MPI_SUCCESS) wait(request, true);
+  return MPI_Finalize();
+}
+
 /// Runs inside exit(). on_exit (glibc) rather than atexit, because only it is told the status.
 void endWithProcess(int status, void* /*unused*/) {
   State& s = state();
@@ -64,7 +75,12 @@ void endWithProcess(int status, void* /*unused*/) {
   }
   // MPI_Finalize belongs to the thread of MPI_Init. Another thread that called exit() must not try:
   // the launcher then reports that the rank left without finalizing, which is what happened.
-  if (std::this_thread::get_id() == s.thread) MPI_Finalize();
+  if (std::this_thread::get_id() != s.thread) return;
+  try {
+    finalizePatiently();
+  } catch (const MpiError&) {
+    MPI_Abort(MPI_COMM_WORLD, 1);
+  }
 }
 
 }  // namespace
@@ -133,7 +149,12 @@ void release() {
   const State& s = state();
   if (!s.ready || isFinalized()) return;
   requireUsable();
-  if (s.info.initializedHere) check(MPI_Finalize(), "MPI_Finalize");
+  if (s.info.initializedHere) check(finalizePatiently(), "MPI_Finalize");
+}
+
+bool isServerGone(int fd) {
+  char byte;
+  return recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0;
 }
 
 void failQuietly() { state().quietFailure = true; }

@@ -5,7 +5,8 @@
 import { closeSync, mkdirSync, openSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { loadAddon } from '../../../native/load-addon.ts';
-import { failQuietly, openWorld } from '../../../native/world.ts';
+import { Communicator } from '../../../native/communicator.ts';
+import { failQuietly, openStagingMpi } from '../../../native/world.ts';
 import { WallaError } from '../../../stage/errors.ts';
 import { decodeManifest } from '../../../stage/format/manifest.ts';
 import { Job } from '../../../stage/job.ts';
@@ -38,7 +39,7 @@ export interface Result {
 
 const [transport, text] = process.argv.slice(2) as [TransportName, string];
 const addon = loadAddon();
-const world = openWorld();
+const world = new Communicator(openStagingMpi().world);
 for (const setting of JSON.parse(text) as Setting[]) {
   const result: Result = { name: setting.name, rank: world.rank, ...transfer(setting) };
   console.log(`\n${JSON.stringify(result)}`);
