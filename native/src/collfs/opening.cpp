@@ -124,6 +124,8 @@ class Opening {
     if (single()) {
       own_ = level_.nextCopy().takeReadable();
       copies_.push_back(level_.nextCopy().takeWritable());
+      // The memory it was given for a small file.
+      if (ftruncate(copies_[0].get(), 0) != 0) note(body_, errno);
       return;
     }
     for (std::uint32_t i = 0; i < count; ++i) {
