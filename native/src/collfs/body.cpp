@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <cstring>
 #include <system_error>
@@ -18,13 +19,13 @@ namespace walla::collfs {
 
 namespace {
 
-constexpr std::size_t kChunkBytes = std::size_t{1} << 20;
+constexpr std::int64_t kChunk = std::int64_t{1} << 20;
 constexpr std::size_t kBuffers = 4;
 
 /// After each chunk's bytes: whether root could read them. A message of its own would cost a
 /// latency.
 using Status = std::int64_t;
-constexpr std::size_t kRoom = kChunkBytes + sizeof(Status);
+constexpr std::size_t kRoom = static_cast<std::size_t>(kChunk) + sizeof(Status);
 
 /// A place in the stream, which goes on from segment to segment.
 class Cursor {
@@ -59,15 +60,14 @@ class Cursor {
 
 class Transfer {
  public:
-  Transfer(const mpi::Communicator& heads, int root, const Body& body, const TransferMemory& memory,
+  Transfer(const mpi::Communicator& heads, const Body& body, const TransferMemory& memory,
            std::int64_t total)
       : heads_(heads),
-        root_(root),
-        atRoot_(heads.rank() == root),
+        atRoot_(heads.rank() == 0),
         body_(body),
         cursor_(body.segments),
-        chunk_(std::min(kChunkBytes, static_cast<std::size_t>(total))),
-        left_(total),
+        total_(total),
+        chunks_(static_cast<std::size_t>((total + kChunk - 1) / kChunk)),
         ring_(memory.data(), kBuffers, kRoom) {}
 
   ~Transfer() {
@@ -76,29 +76,13 @@ class Transfer {
   }
 
   Trouble run() {
-    // Read before there is a thread, which counts it down.
-    std::int64_t left = left_;
     startThread();
-    for (bool last = left == 0; !last;) {
-      const auto bytes =
-          static_cast<std::size_t>(std::min<std::int64_t>(left, static_cast<std::int64_t>(chunk_)));
-      if (!thread_.joinable() && atRoot_) fillOne();
-      ChunkRing::Chunk* chunk = atRoot_ ? ring_.toEmpty() : ring_.toFill();
-      mpi::check(MPI_Bcast(chunk->data, static_cast<int>(bytes + sizeof(Status)), MPI_BYTE, root_,
-                           heads_.handle()),
-                 "MPI_Bcast");
-      Status status = 0;
-      std::memcpy(&status, chunk->data + bytes, sizeof status);
-      left -= static_cast<std::int64_t>(bytes);
-      last = left == 0 || status != 0;
-      chunk->bytes = bytes;
-      chunk->last = last;
-      if (atRoot_) {
-        ring_.emptied();
-      } else {
-        ring_.filled();
-        if (!thread_.joinable()) emptyOne();
-      }
+    // A chain gives each head the whole of its network, but is as slow to begin as it is long.
+    constexpr std::size_t kLongest = 8;
+    if (static_cast<std::size_t>(heads_.size()) <= 2 + chunks_ / kLongest) {
+      passOn();
+    } else {
+      broadcast();
     }
     if (thread_.joinable()) {
       // Root's has nothing to do any more; the others still write.
@@ -109,9 +93,91 @@ class Transfer {
   }
 
  private:
+  std::size_t sizeOf(std::size_t number) const {
+    const std::int64_t from = static_cast<std::int64_t>(number) * kChunk;
+    return static_cast<std::size_t>(std::min(kChunk, total_ - from));
+  }
+  int messageSize(std::size_t number) const {
+    return static_cast<int>(sizeOf(number) + sizeof(Status));
+  }
+  static bool isGood(const ChunkRing::Chunk& chunk) {
+    Status status = 0;
+    std::memcpy(&status, chunk.data + chunk.bytes, sizeof status);
+    return status == 0;
+  }
+
+  void broadcast() {
+    for (std::size_t number = 0; number < chunks_; ++number) {
+      ChunkRing::Chunk& chunk = atRoot_ ? nextToSend(number) : *ring_.toFill(number);
+      mpi::check(MPI_Bcast(chunk.data, messageSize(number), MPI_BYTE, 0, heads_.handle()),
+                 "MPI_Bcast");
+      chunk.bytes = sizeOf(number);
+      const bool last = number + 1 == chunks_ || !isGood(chunk);
+      if (atRoot_) {
+        ring_.emptied();
+      } else {
+        received(chunk, last);
+      }
+      if (last) return;
+    }
+  }
+
+  void passOn() {
+    constexpr int kTag = 6;
+    const int next = heads_.rank() + 1 < heads_.size() ? heads_.rank() + 1 : MPI_PROC_NULL;
+    std::array<MPI_Request, kBuffers> receives;
+    receives.fill(MPI_REQUEST_NULL);
+    MPI_Request sending = MPI_REQUEST_NULL;
+    const auto receive = [&](std::size_t number) {
+      if (atRoot_ || number >= chunks_) return;
+      mpi::check(MPI_Irecv(ring_.toFill(number)->data, messageSize(number), MPI_BYTE,
+                           heads_.rank() - 1, kTag, heads_.handle(), &receives[number % kBuffers]),
+                 "MPI_Irecv");
+    };
+    for (std::size_t number = 0; number + 1 < kBuffers; ++number) receive(number);
+    for (std::size_t number = 0; number < chunks_; ++number) {
+      ChunkRing::Chunk& chunk = atRoot_ ? nextToSend(number) : *ring_.toFill(number);
+      if (!atRoot_) wait(receives[number % kBuffers]);
+      chunk.bytes = sizeOf(number);
+      const bool last = number + 1 == chunks_ || !isGood(chunk);
+      // One send at a time, so that the buffer before this one is free of both its uses.
+      wait(sending);
+      if (atRoot_ && number > 0) ring_.emptied();
+      mpi::check(MPI_Isend(chunk.data, messageSize(number), MPI_BYTE, next, kTag, heads_.handle(),
+                           &sending),
+                 "MPI_Isend");
+      if (!atRoot_) received(chunk, last);
+      if (last) break;
+      receive(number + kBuffers - 1);
+    }
+    wait(sending);
+    if (atRoot_) ring_.emptied();
+    // After a failure no more chunks come.
+    for (MPI_Request& request : receives) {
+      if (request == MPI_REQUEST_NULL) continue;
+      mpi::check(MPI_Cancel(&request), "MPI_Cancel");
+      wait(request);
+    }
+  }
+
+  static void wait(MPI_Request& request) {
+    mpi::check(MPI_Wait(&request, MPI_STATUS_IGNORE), "MPI_Wait");
+  }
+
+  ChunkRing::Chunk& nextToSend(std::size_t number) {
+    if (!thread_.joinable()) fillOne();
+    return *ring_.toEmpty(number);
+  }
+
+  void received(ChunkRing::Chunk& chunk, bool last) {
+    chunk.last = last;
+    ring_.filled();
+    if (!thread_.joinable()) emptyOne();
+  }
+
   void startThread() {
     // One chunk leaves nothing to overlap.
-    if (left_ <= static_cast<std::int64_t>(chunk_)) return;
+    if (chunks_ == 1) return;
     // The program's signal handlers are for the program's threads.
     sigset_t everything;
     sigset_t before;
@@ -130,19 +196,18 @@ class Transfer {
 
   /// On root: reads a chunk, and writes it to the node's own copy. @returns false after the last
   bool fillOne() {
-    ChunkRing::Chunk* chunk = ring_.toFill();
+    ChunkRing::Chunk* chunk = ring_.toFill(handled_);
     if (chunk == nullptr) return false;
-    const auto bytes =
-        static_cast<std::size_t>(std::min<std::int64_t>(left_, static_cast<std::int64_t>(chunk_)));
+    const std::size_t bytes = sizeOf(handled_);
     const bool good =
         cursor_.advance(chunk->data, bytes,
                         [this](std::size_t file, std::int64_t offset, std::uint8_t* data,
                                std::size_t part) { return obtain(file, offset, data, part); });
     const Status status = good ? 0 : 1;
     std::memcpy(chunk->data + bytes, &status, sizeof status);
-    left_ -= static_cast<std::int64_t>(bytes);
+    ++handled_;
     ring_.filled();
-    return good && left_ > 0;
+    return good && handled_ < chunks_;
   }
 
   bool obtain(std::size_t file, std::int64_t offset, std::uint8_t* data, std::size_t bytes) {
@@ -165,7 +230,7 @@ class Transfer {
 
   /// Elsewhere: writes a chunk. @returns false after the last
   bool emptyOne() {
-    ChunkRing::Chunk* chunk = ring_.toEmpty();
+    ChunkRing::Chunk* chunk = ring_.toEmpty(handled_);
     if (chunk == nullptr) return false;
     cursor_.advance(
         chunk->data, chunk->bytes,
@@ -174,6 +239,7 @@ class Transfer {
           return true;
         });
     const bool last = chunk->last;
+    ++handled_;
     ring_.emptied();
     return !last;
   }
@@ -192,13 +258,13 @@ class Transfer {
   }
 
   const mpi::Communicator& heads_;
-  const int root_;
   const bool atRoot_;
   const Body& body_;
   Cursor cursor_;
-  const std::size_t chunk_;
-  /// What the thread that fills has still to do.
-  std::int64_t left_;
+  const std::int64_t total_;
+  const std::size_t chunks_;
+  /// Chunks read on root, written elsewhere, by the one thread that does.
+  std::size_t handled_ = 0;
   /// Written by the one thread that handles files; read after its end.
   Trouble trouble_;
   ChunkRing ring_;
@@ -209,12 +275,11 @@ class Transfer {
 
 TransferMemory::TransferMemory() : memory_(new std::uint8_t[kBuffers * kRoom]) {}
 
-Trouble transfer(const mpi::Communicator& heads, int root, const Body& body,
-                 const TransferMemory& memory) {
+Trouble transfer(const mpi::Communicator& heads, const Body& body, const TransferMemory& memory) {
   std::int64_t total = 0;
   for (const Segment& segment : body.segments) total += segment.bytes;
   if (total == 0) return {};
-  return Transfer(heads, root, body, memory, total).run();
+  return Transfer(heads, body, memory, total).run();
 }
 
 }  // namespace walla::collfs

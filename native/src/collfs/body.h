@@ -43,10 +43,9 @@ class TransferMemory {
   std::unique_ptr<std::uint8_t[]> memory_;
 };
 
-/// Collective over `heads`. Sends all segments.
+/// Collective over `heads`, of which the first is root. Sends all segments.
 /// @returns what went wrong on this rank; a failure of root's reading ends the transfer on all, but
 ///   only root says so
-Trouble transfer(const mpi::Communicator& heads, int root, const Body& body,
-                 const TransferMemory& memory);
+Trouble transfer(const mpi::Communicator& heads, const Body& body, const TransferMemory& memory);
 
 }  // namespace walla::collfs

@@ -23,19 +23,21 @@ class ChunkRing {
     for (std::size_t i = 0; i < count; ++i) chunks_[i].data = memory + i * room;
   }
 
-  /// For the one that fills: waits for a free buffer. Null once the other side has stopped.
-  Chunk* toFill() {
+  /// For the one that fills: waits until the buffer of chunk `number` is free. Null once the other
+  /// side has stopped.
+  Chunk* toFill(std::size_t number) {
     std::unique_lock<std::mutex> lock(mutex_);
-    changed_.wait(lock, [this] { return stopped_ || filled_ - emptied_ < chunks_.size(); });
-    return stopped_ ? nullptr : &chunks_[filled_ % chunks_.size()];
+    changed_.wait(lock, [&] { return stopped_ || number < emptied_ + chunks_.size(); });
+    return stopped_ ? nullptr : &chunks_[number % chunks_.size()];
   }
   void filled() { advance(filled_); }
 
-  /// For the one that empties: waits for a full buffer. Null once the other side has stopped.
-  Chunk* toEmpty() {
+  /// For the one that empties: waits until chunk `number` is there. Null once the other side has
+  /// stopped before it.
+  Chunk* toEmpty(std::size_t number) {
     std::unique_lock<std::mutex> lock(mutex_);
-    changed_.wait(lock, [this] { return stopped_ || filled_ > emptied_; });
-    return filled_ > emptied_ ? &chunks_[emptied_ % chunks_.size()] : nullptr;
+    changed_.wait(lock, [&] { return stopped_ || filled_ > number; });
+    return filled_ > number ? &chunks_[number % chunks_.size()] : nullptr;
   }
   void emptied() { advance(emptied_); }
 

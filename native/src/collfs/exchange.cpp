@@ -42,6 +42,7 @@ Answer Exchange::runAtRoot(const Round& round) {
     word.trouble.errorNumber = ENOMEM;
     word.trouble.rank = comm_.rank();
   }
+  if (round.meanwhile) round.meanwhile();
   if (round.gather) {
     waitForWords(round);
     mergeWords(word);
@@ -73,6 +74,7 @@ Answer Exchange::runElsewhere(const Round& round) {
     check(MPI_Send(&own_, sizeof own_, MPI_BYTE, tree_.parent, kTagWord, comm_.handle()),
           "MPI_Send");
   }
+  if (round.meanwhile) round.meanwhile();
   waitForAnswer(round, request);
 
   Head head;

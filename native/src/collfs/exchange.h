@@ -62,6 +62,8 @@ struct Round {
   /// On every head, also root, before the ranks of its node get the answer: sets forNode. Called
   /// whatever the answer is. Must not throw.
   std::function<void(Answer&)> atHead;
+  /// Where there is time, while other ranks are waited for. Must not throw.
+  std::function<void()> meanwhile;
 };
 
 class Exchange {

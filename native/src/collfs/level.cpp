@@ -177,7 +177,8 @@ bool Level::tryDescriptors(std::vector<int>& nodeOf) {
 }
 
 Answer Level::exchange(const Call& call, const Trouble& mine, bool gather, bool limited,
-                       std::function<void(Answer&)> atRoot, std::function<void(Answer&)> atHead) {
+                       std::function<void(Answer&)> atRoot, std::function<void(Answer&)> atHead,
+                       std::function<void()> meanwhile) {
   if (broken_) {
     throw Failure(codeBroken_, codeBroken_ == ERR_COLLFS_TIMEOUT ? ETIMEDOUT : EIO, -1,
                   "this communicator is out of use since " + whyBroken_, "pop it");
@@ -185,7 +186,7 @@ Answer Level::exchange(const Call& call, const Trouble& mine, bool gather, bool 
   const std::uint64_t seed = 2 * remembered_.epoch() + (remembered_.on() ? 1 : 0);
   try {
     return exchange_.run({call, seed, mine, gather, limited ? settings_.timeoutSeconds.load() : 0,
-                          std::move(atRoot), std::move(atHead)});
+                          std::move(atRoot), std::move(atHead), std::move(meanwhile)});
   } catch (const Failure& failure) {
     if (failure.code() == ERR_COLLFS_TIMEOUT) {
       broken_ = true;
@@ -202,8 +203,10 @@ Answer Level::exchange(const Call& call, const Trouble& mine, bool gather, bool 
 }
 
 Answer Level::round(const Call& call, const Trouble& mine, bool gather,
-                    std::function<void(Answer&)> atRoot, std::function<void(Answer&)> atHead) {
-  return exchange(call, mine, gather, true, std::move(atRoot), std::move(atHead));
+                    std::function<void(Answer&)> atRoot, std::function<void(Answer&)> atHead,
+                    std::function<void()> meanwhile) {
+  return exchange(call, mine, gather, true, std::move(atRoot), std::move(atHead),
+                  std::move(meanwhile));
 }
 
 Trouble Level::conclude(const Call& call, const Trouble& mine) {
@@ -266,6 +269,6 @@ void Level::pop() {
   throwFailure(call, round(call, {}, true, nullptr, nullptr).trouble);
 }
 
-Trouble Level::send(const Body& body) const { return transfer(*heads_, 0, body, *memory_); }
+Trouble Level::send(const Body& body) const { return transfer(*heads_, body, *memory_); }
 
 }  // namespace walla::collfs

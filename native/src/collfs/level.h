@@ -50,7 +50,8 @@ class Level {
   /// Collective, all of these. @throws Failure, the same on all ranks; mpi::MpiError
 
   Answer round(const Call& call, const Trouble& mine, bool gather,
-               std::function<void(Answer&)> atRoot, std::function<void(Answer&)> atHead);
+               std::function<void(Answer&)> atRoot, std::function<void(Answer&)> atHead,
+               std::function<void()> meanwhile = nullptr);
   /// Brings root's bytes, any number of them, to all ranks.
   Bytes ask(const Call& call, const std::function<Bytes()>& work);
   /// The second half of ask(), for bytes that the first round has announced.
@@ -78,7 +79,8 @@ class Level {
   /// Makes and announces the copies' first file. @returns whether all ranks could open their head's
   bool tryDescriptors(std::vector<int>& nodeOf);
   Answer exchange(const Call& call, const Trouble& mine, bool gather, bool limited,
-                  std::function<void(Answer&)> atRoot, std::function<void(Answer&)> atHead);
+                  std::function<void(Answer&)> atRoot, std::function<void(Answer&)> atHead,
+                  std::function<void()> meanwhile = nullptr);
 
   mpi::Communicator comm_;
   Exchange exchange_;

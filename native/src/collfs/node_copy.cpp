@@ -59,21 +59,37 @@ std::uint64_t availableMemory() {
   return available;
 }
 
+int NextCopy::make(Pair& pair) {
+  UniqueFd file = makeMemoryFile();
+  if (!file.valid()) return errno;
+  if (fallocate(file.get(), FALLOC_FL_KEEP_SIZE, 0, kGuaranteedBytes) != 0) return errno;
+  pair.readable = openDescriptorOf(0, file.get());
+  if (!pair.readable.valid()) return errno;
+  pair.writable = std::move(file);
+  return 0;
+}
+
 int NextCopy::prepare(bool head) {
-  if (head && !writable_.valid()) {
-    readable_.reset();
-    UniqueFd file = makeMemoryFile();
-    if (!file.valid()) return errno;
-    const int code = posix_fallocate(file.get(), 0, static_cast<off_t>(kInlineBytes));
+  if (!head) {
+    if (readable_.valid()) return 0;
+    if (heard_.fd < 0) return ESTALE;
+    readable_ = openDescriptorOf(heard_.process, heard_.fd);
+    return readable_.valid() ? 0 : errno;
+  }
+  if (!writable_.valid()) {
+    const int code = spare_.writable.valid() ? 0 : make(spare_);
     if (code != 0) return code;
-    writable_ = std::move(file);
+    writable_ = std::move(spare_.writable);
+    readable_ = std::move(spare_.readable);
     ++serial_;
   }
-  if (readable_.valid()) return 0;
-  if (!head && heard_.fd < 0) return ESTALE;
-  readable_ =
-      head ? openDescriptorOf(0, writable_.get()) : openDescriptorOf(heard_.process, heard_.fd);
+  if (!readable_.valid()) readable_ = openDescriptorOf(0, writable_.get());
   return readable_.valid() ? 0 : errno;
+}
+
+void NextCopy::prepareSpare() {
+  // If this fails, so will prepare(), which says why.
+  if (!spare_.writable.valid()) make(spare_);
 }
 
 void NextCopy::announce(Bytes& forNode) const {
@@ -89,9 +105,6 @@ void NextCopy::hear(Reader& fromHead) {
 
 int NextCopy::fill(const Bytes& content) {
   int code = writeFully(writable_.get(), content.data(), content.size(), 0);
-  if (code == 0 && ftruncate(writable_.get(), static_cast<off_t>(content.size())) != 0) {
-    code = errno;
-  }
   if (code == 0) code = seal(writable_.get());
   writable_.reset();
   return code;

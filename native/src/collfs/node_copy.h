@@ -37,6 +37,9 @@ int writeFully(int fd, const std::uint8_t* data, std::size_t bytes, std::int64_t
 /// Memory this node could still give, in bytes.
 std::uint64_t availableMemory();
 
+/// So much of a file has its memory before it is filled: what can fail has failed by then.
+constexpr std::size_t kGuaranteedBytes = 4096;
+
 /// The file that the next open of one small file will fill. It exists beforehand, with memory in
 /// it, and each rank holds its descriptor of it, so that nothing is left to fail once root's answer
 /// is there.
@@ -45,6 +48,8 @@ class NextCopy {
   /// On a head: makes what is missing. On others: opens what the head has announced.
   /// @returns 0 or errno; ESTALE if the head has announced nothing
   int prepare(bool head);
+  /// On a head, when there is time: what the open after this one will need.
+  void prepareSpare();
 
   /// On the head, for the other ranks of its node.
   void announce(Bytes& forNode) const;
@@ -67,8 +72,17 @@ class NextCopy {
     std::uint64_t serial = 0;
   };
 
+  struct Pair {
+    UniqueFd writable;
+    UniqueFd readable;
+  };
+
+  /// @returns errno or 0
+  static int make(Pair& pair);
+
   UniqueFd writable_;
   UniqueFd readable_;
+  Pair spare_;
   std::uint64_t serial_ = 0;
   Announcement heard_;
 };

@@ -39,7 +39,10 @@ class Opening {
     do {
       answer = level_.round(
           call_, readiness(), true, [this](Answer& each) { ask(each); },
-          [this](Answer& each) { serveNode(each); });
+          [this](Answer& each) { serveNode(each); },
+          [this] {
+            if (single() && level_.isHead()) level_.nextCopy().prepareSpare();
+          });
       if (!level_.isHead()) takeFromHead(answer);
     } while (answer.trouble.kind == Trouble::kStale);
     throwFailure(call_, answer.trouble);
@@ -52,8 +55,11 @@ class Opening {
       const bool fileSystemError = receive(copies);
       if (fileSystemError) return std::vector<Opened>(places_.size(), {-1, rootError_, 0});
     } else {
-      throwFailure(call_, unfilled_);
       handOutInline();
+      // What has had its memory beforehand needs no word more.
+      if (single() && isFile(0) && opened_[0].bytes > kGuaranteedBytes) conclude();
+      if (unfilled_.kind != Trouble::kNone) closeAll();
+      throwFailure(call_, unfilled_);
     }
     keepRecords();
     return std::move(opened_);
@@ -109,6 +115,7 @@ class Opening {
         if (found.errorNumber == 0 && found.type == SourceType::file) {
           own_ = next.takeReadable();
           note(unfilled_, next.fill(answer.content));
+          body_ = unfilled_;
         }
       }
     }
@@ -214,16 +221,21 @@ class Opening {
       if (isDirectory(i)) handOutDirectory(i);
       if (opened_[i].fd >= 0) setFlags(opened_[i].fd);
     }
+    return !conclude();
+  }
+
+  /// All ranks have what they need, or none has. @returns false if root's file system failed
+  bool conclude() {
     try {
       const Trouble trouble = level_.conclude(call_, body_);
       rootError_ = trouble.errorNumber;
-      if (trouble.kind == Trouble::kNone) return false;
+      if (trouble.kind == Trouble::kNone) return true;
     } catch (...) {
       closeAll();
       throw;
     }
     closeAll();
-    return true;
+    return false;
   }
 
   void openCopy(UniqueFd& descriptor, pid_t process, int fd) {
