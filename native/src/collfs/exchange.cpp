@@ -48,15 +48,16 @@ Answer Exchange::runAtRoot(const Round& round) {
     mergeWords(word);
   }
   answer.trouble = word.trouble;
-  if (word.diverged != 0 || word.trouble.kind != Trouble::kNone) {
+  answer.diverged = word.diverged != 0;
+  if (!answer.good()) {
     answer.common.clear();
     answer.content.clear();
   }
-  send(answer, word.diverged != 0, true, tree_.headChildren);
+  send(answer, true, tree_.headChildren);
   if (round.atHead) round.atHead(answer);
-  send(answer, word.diverged != 0, false, tree_.nodeChildren);
+  send(answer, false, tree_.nodeChildren);
   finishSends();
-  if (word.diverged != 0) reportDivergence(round);
+  if (answer.diverged) reportDivergence(round);
   return answer;
 }
 
@@ -84,6 +85,7 @@ Answer Exchange::runElsewhere(const Round& round) {
   }
   Answer answer;
   answer.trouble = head.trouble;
+  answer.diverged = head.diverged != 0;
   const std::uint8_t* at = incoming_.data() + sizeof head;
   const auto take = [&at](std::uint32_t bytes) {
     at += bytes;
@@ -93,12 +95,12 @@ Answer Exchange::runElsewhere(const Round& round) {
   answer.content = take(head.contentBytes);
   answer.forNode = take(head.nodeBytes);
   if (tree_.head) {
-    send(answer, head.diverged != 0, true, tree_.headChildren);
+    send(answer, true, tree_.headChildren);
     if (round.atHead) round.atHead(answer);
   }
-  send(answer, head.diverged != 0, false, tree_.nodeChildren);
+  send(answer, false, tree_.nodeChildren);
   finishSends();
-  if (head.diverged != 0) reportDivergence(round);
+  if (answer.diverged) reportDivergence(round);
   return answer;
 }
 
@@ -138,15 +140,14 @@ void Exchange::mergeWords(Word& word) const {
   }
 }
 
-void Exchange::send(const Answer& answer, bool diverged, bool forHeads,
-                    const std::vector<int>& to) {
+void Exchange::send(const Answer& answer, bool forHeads, const std::vector<int>& to) {
   if (to.empty()) return;
   Bytes& bytes = outgoing_[forHeads ? 0 : 1];
   bytes.clear();
   Head head;
   std::memset(static_cast<void*>(&head), 0, sizeof head);
   head.sequence = sequence_;
-  head.diverged = diverged ? 1 : 0;
+  head.diverged = answer.diverged ? 1 : 0;
   head.commonBytes = static_cast<std::uint32_t>(answer.common.size());
   head.contentBytes = forHeads ? static_cast<std::uint32_t>(answer.content.size()) : 0;
   head.nodeBytes = forHeads ? 0 : static_cast<std::uint32_t>(answer.forNode.size());

@@ -40,6 +40,9 @@ struct Trouble {
 struct Answer {
   /// What hinders the call; nothing else counts then.
   Trouble trouble;
+  /// Ranks made different calls: as bad.
+  bool diverged = false;
+  bool good() const { return !diverged && trouble.kind == Trouble::kNone; }
   /// Root's bytes for every rank,
   Bytes common;
   /// for heads alone,
@@ -112,7 +115,7 @@ class Exchange {
   Word ownWord(const Round& round) const;
   void postWords();
   void mergeWords(Word& word) const;
-  void send(const Answer& answer, bool diverged, bool forHeads, const std::vector<int>& to);
+  void send(const Answer& answer, bool forHeads, const std::vector<int>& to);
   void finishSends();
   [[noreturn]] void reportDivergence(const Round& round);
 

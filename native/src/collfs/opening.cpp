@@ -104,7 +104,7 @@ class Opening {
   /// On a head, before the others of its node go on: makes the copies that they are to open.
   void serveNode(Answer& answer) {
     NextCopy& next = level_.nextCopy();
-    if (answer.trouble.kind == Trouble::kNone) {
+    if (answer.good()) {
       Reader reader(answer.common);
       const auto later = reader.get<std::uint64_t>();
       const auto copies = reader.get<std::uint32_t>();
@@ -144,7 +144,7 @@ class Opening {
   /// On the other ranks of a node.
   void takeFromHead(const Answer& answer) {
     Reader reader(answer.forNode);
-    if (answer.trouble.kind == Trouble::kNone && single()) own_ = level_.nextCopy().takeReadable();
+    if (answer.good() && single()) own_ = level_.nextCopy().takeReadable();
     level_.nextCopy().hear(reader);
     note(unfilled_, reader.get<std::int32_t>());
     headProcess_ = reader.get<pid_t>();
