@@ -1,9 +1,11 @@
-// What the programs that test libcollfs share. Each runs one scenario on any number of ranks and prints
-// "ok" on every rank.
+// What the programs that test libcollfs share. Each runs one scenario on any number of ranks and
+// prints "ok" on every rank.
 #pragma once
 
 #include <mpi.h>
+#include <unistd.h>
 
+#include <cerrno>
 #include <cstdio>
 #include <cstdlib>
 #include <string>
@@ -17,8 +19,8 @@ inline int worldSize = 1;
 inline void expect(bool condition, const char* what, const char* file, int line) {
   if (condition) return;
   const collfs_error* const last = collfs_last_error();
-  std::fprintf(stderr, "[rank %d] %s:%d: expected %s; errno %d; last error %s: %s\n", worldRank, file,
-               line, what, errno, last->name, last->message);
+  std::fprintf(stderr, "[rank %d] %s:%d: expected %s; errno %d; last error %s: %s\n", worldRank,
+               file, line, what, errno, last->name, last->message);
   std::fflush(stderr);
   MPI_Abort(MPI_COMM_WORLD, 1);
   std::exit(1);
@@ -26,23 +28,24 @@ inline void expect(bool condition, const char* what, const char* file, int line)
 #define EXPECT(condition) expect(condition, #condition, __FILE__, __LINE__)
 
 /// A call failed with this errno, and with this code of collfs.
-#define EXPECT_FAILURE(call, number, expectedCode)                  \
-  do {                                                              \
-    errno = 0;                                                      \
-    EXPECT((call) == -1);                                           \
-    EXPECT(errno == (number));                                      \
-    EXPECT(collfs_last_error()->code == (expectedCode));            \
+#define EXPECT_FAILURE(call, number, expectedCode)       \
+  do {                                                   \
+    errno = 0;                                           \
+    EXPECT((call) == -1);                                \
+    EXPECT(errno == (number));                           \
+    EXPECT(collfs_last_error()->code == (expectedCode)); \
   } while (false)
 
-/// Bytes that differ from place to place.
-inline std::string pattern(std::size_t bytes, unsigned seed = 1) {
-  std::string text(bytes, '\0');
-  unsigned state = seed * 2654435761u + 1;
-  for (char& c : text) {
-    state = state * 1664525u + 1013904223u;
-    c = static_cast<char>(state >> 24);
-  }
-  return text;
+/// The test has passed. COLLFS_TEST_NO_FINALIZE: for an MPI whose MPI_Finalize hangs where it is
+/// run.
+[[noreturn]] inline void end() {
+  MPI_Barrier(MPI_COMM_WORLD);
+  const bool finalizes = std::getenv("COLLFS_TEST_NO_FINALIZE") == nullptr;
+  if (finalizes) MPI_Finalize();
+  std::puts("ok");
+  std::fflush(stdout);
+  if (!finalizes) _exit(0);
+  std::exit(0);
 }
 
 inline bool contains(const char* text, const std::string& part) {

@@ -225,8 +225,9 @@ void testCounters() {
   char json[4096];
   const std::size_t length = collfs_counters_json(json, sizeof json);
   EXPECT(length > 0 && length < sizeof json && json[length] == '\0');
-  EXPECT(contains(json, "{\"operation\":\"read\",\"calls\":1,\"collective\":0,\"cached\":0,"
-                        "\"failed\":0,\"bytes\":1000,\"totalSeconds\":0."));
+  EXPECT(contains(json,
+                  "{\"operation\":\"read\",\"calls\":1,\"collective\":0,\"cached\":0,"
+                  "\"failed\":0,\"bytes\":1000,\"totalSeconds\":0."));
   char few[5];
   EXPECT(collfs_counters_json(few, sizeof few) == length && std::string(few) == "[{\"o");
 }
@@ -329,7 +330,5 @@ int main(int argc, char** argv) {
     testStack();
   }
   EXPECT(collfs_finalize() == 0);
-  MPI_Finalize();
-  std::puts("ok");
-  return 0;
+  end();
 }

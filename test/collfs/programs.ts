@@ -1,0 +1,131 @@
+/** Builds the C++ programs that test libcollfs, and the files they look at. */
+import { spawnSync } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import {
+  existsSync,
+  ftruncateSync,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+  writeSync,
+  closeSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+import { launcherVariables, type MpiAbi } from '../../native/launcher.ts';
+import { cleanEnvironment, mpis, which, type Mpi } from '../mpi/launch.ts';
+
+export const root = fileURLToPath(new URL('../../', import.meta.url));
+const libraries = join(root, 'dist', 'native', `${process.platform}-${process.arch}`);
+export const pkgConfigPath = join(libraries, 'pkgconfig');
+
+/** The longer tests, of which CI runs a share: more roots, more layouts. */
+export const everything = process.env['WALLA_TEST_COLLFS'] === 'all';
+
+/** The MPIs under which there is a libcollfs, or why not. */
+export const implementations: Mpi[] = mpis.map((mpi) => {
+  let { skip } = mpi;
+  if (which(`mpicxx.${mpi.abi}`) === undefined) skip = `mpicxx.${mpi.abi} is not installed`;
+  else if (!existsSync(libraryOf(mpi.abi))) skip = `libcollfs-${mpi.abi}.so is not built`;
+  return { ...mpi, skip };
+});
+
+export function libraryOf(abi: MpiAbi): string {
+  return join(libraries, `libcollfs-${abi}.so`);
+}
+
+/** A directory of its own for programs and files; not on tmpfs, since large files have holes. */
+export function scratchDirectory(): { path: string; remove: () => void } {
+  const path = mkdtempSync(join(tmpdir(), 'walla-collfs-'));
+  return { path, remove: () => rmSync(path, { recursive: true }) };
+}
+
+const FLAGS = ['-std=c++17', '-Wall', '-Wextra', '-Werror', '-pthread', '-g', '-O1'];
+const NO_MPI_CXX = ['-DOMPI_SKIP_MPICXX', '-DMPICH_SKIP_MPICXX'];
+
+export interface BuildOptions {
+  /** Flags for every source; the sources of libcollfs are then compiled in, instead of linking with it. */
+  sanitize?: string[];
+}
+
+/** Compiles a program of this directory. @returns its path */
+export function buildProgram(
+  abi: MpiAbi,
+  name: string,
+  directory: string,
+  { sanitize }: BuildOptions = {},
+): string {
+  const program = join(directory, `${name}-${abi}`);
+  const source = join(root, 'test', 'collfs', `${name}.cpp`);
+  const linked = [`-L${libraries}`, `-lcollfs-${abi}`, `-Wl,-rpath,${libraries}`];
+  const args = [...FLAGS, ...NO_MPI_CXX, source, '-o', program, '-ldl'];
+  args.push(...(sanitize ? [...sanitize, ...collfsSources()] : linked));
+  compile(`mpicxx.${abi}`, args);
+  return program;
+}
+
+function collfsSources(): string[] {
+  const listed = spawnSync('sh', ['-c', 'ls native/src/collfs/*.cpp native/src/mpi/*.cpp'], {
+    cwd: root,
+    encoding: 'utf8',
+  });
+  const common = ['mapping', 'posix_error', 'sha256', 'sha256_compress', 'trailing_hash'];
+  return [
+    ...listed.stdout.trim().split('\n'),
+    ...common.map((name) => `native/src/${name}.cpp`),
+  ].map((name) => join(root, name));
+}
+
+export function compile(compiler: string, args: string[], env: NodeJS.ProcessEnv = {}): void {
+  const result = spawnSync(compiler, args, {
+    encoding: 'utf8',
+    env: { ...cleanEnvironment(), ...env },
+  });
+  if (result.status !== 0) throw new Error(`${compiler}: ${result.stderr}`);
+}
+
+/** The files that operations_test and faults_test expect. */
+export function writeFiles(directory: string): void {
+  const at = (name: string) => join(directory, name);
+  const sizes = { empty: 0, one: 1, small: 4096, inline: 32768, beyond: 32769, several: 5_000_001 };
+  for (const [name, bytes] of Object.entries(sizes)) writeFileSync(at(name), randomBytes(bytes));
+  writeFileSync(at('text'), 'first\nsecond\n');
+  symlinkSync('small', at('link'));
+  symlinkSync('loop', at('loop'));
+  compile('mkfifo', [at('fifo')]);
+  mkdirSync(at('tree/sub'), { recursive: true });
+  writeFileSync(at('tree/a'), 'in a');
+  writeFileSync(at('tree/sub/leaf'), 'a leaf');
+  mkdirSync(at('many'));
+  for (let i = 0; i < 3000; i++) writeFileSync(at(`many/${i}`), `content of ${i}`);
+  if (which('gcc') !== undefined) {
+    writeFileSync(at('library.c'), 'int answer(void) { return 42; }');
+    compile('gcc', ['-shared', '-fPIC', '-o', at('library.so'), at('library.c')]);
+  }
+  const GIB = 2 ** 30;
+  const end = 5 * GIB + 12_345;
+  const large = openSync(at('large'), 'w');
+  ftruncateSync(large, end);
+  writeSync(large, 'start ', 0);
+  writeSync(large, 'middle', 4 * GIB + 77);
+  writeSync(large, '  end.', end - 6);
+  closeSync(large);
+  const hole = openSync(at('hole'), 'w');
+  ftruncateSync(hole, 2 ** 26);
+  closeSync(hole);
+}
+
+/** How many times a word stands in a text. */
+export function count(text: string, word: string): number {
+  return text.split(word).length - 1;
+}
+
+/** Variables that would make a child a rank, as undefined. */
+export function withoutLauncher(): Record<string, string | undefined> {
+  return Object.fromEntries(launcherVariables(process.env).map((name) => [name, undefined]));
+}
