@@ -2,6 +2,7 @@
 import { spawnSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import {
+  closeSync,
   existsSync,
   ftruncateSync,
   mkdirSync,
@@ -11,13 +12,12 @@ import {
   symlinkSync,
   writeFileSync,
   writeSync,
-  closeSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
-import { launcherVariables, type MpiAbi } from '../../native/launcher.ts';
+import type { MpiAbi } from '../../native/launcher.ts';
 import { cleanEnvironment, mpis, which, type Mpi } from '../mpi/launch.ts';
 
 export const root = fileURLToPath(new URL('../../', import.meta.url));
@@ -48,42 +48,47 @@ export function scratchDirectory(): { path: string; remove: () => void } {
 const FLAGS = ['-std=c++17', '-Wall', '-Wextra', '-Werror', '-pthread', '-g', '-O1'];
 const NO_MPI_CXX = ['-DOMPI_SKIP_MPICXX', '-DMPICH_SKIP_MPICXX'];
 
-export interface BuildOptions {
-  /** Flags for every source; the sources of libcollfs are then compiled in, instead of linking with it. */
-  sanitize?: string[];
-}
-
-/** Compiles a program of this directory. @returns its path */
-export function buildProgram(
-  abi: MpiAbi,
-  name: string,
-  directory: string,
-  { sanitize }: BuildOptions = {},
-): string {
+/** Compiles a program of this directory and links it with libcollfs. @returns its path */
+export function buildProgram(abi: MpiAbi, name: string, directory: string): string {
   const program = join(directory, `${name}-${abi}`);
   const source = join(root, 'test', 'collfs', `${name}.cpp`);
-  const linked = [`-L${libraries}`, `-lcollfs-${abi}`, `-Wl,-rpath,${libraries}`];
-  const args = [...FLAGS, ...NO_MPI_CXX, source, '-o', program, '-ldl'];
-  args.push(...(sanitize ? [...sanitize, ...collfsSources()] : linked));
-  compile(`mpicxx.${abi}`, args);
+  const linked = [`-L${libraries}`, `-lcollfs-${abi}`, `-Wl,-rpath,${libraries}`, '-ldl'];
+  compile(`mpicxx.${abi}`, [...FLAGS, ...NO_MPI_CXX, source, '-o', program, ...linked]);
   return program;
 }
 
-function collfsSources(): string[] {
-  const listed = spawnSync('sh', ['-c', 'ls native/src/collfs/*.cpp native/src/mpi/*.cpp'], {
-    cwd: root,
-    encoding: 'utf8',
-  });
-  const common = ['mapping', 'posix_error', 'sha256', 'sha256_compress', 'trailing_hash'];
-  return [
-    ...listed.stdout.trim().split('\n'),
-    ...common.map((name) => `native/src/${name}.cpp`),
-  ].map((name) => join(root, name));
+/**
+ * Compiles libcollfs into programs of this directory, with sanitizers everywhere.
+ * @returns the programs' paths, in the order of their names
+ */
+export function buildSanitized(
+  abi: MpiAbi,
+  names: string[],
+  directory: string,
+  sanitize: string[],
+): string[] {
+  // Two at a time, and each source once for all programs.
+  const script = `
+    set -e
+    out=$1; shift
+    ls native/src/collfs/*.cpp native/src/mpi/*.cpp native/src/mapping.cpp native/src/posix_error.cpp \\
+      native/src/sha256.cpp native/src/sha256_compress.cpp native/src/trailing_hash.cpp \\
+      test/collfs/*_test.cpp |
+      xargs -P2 -I{} sh -c 'source=$1; shift; "$@" -c "$source" -o "$0/$(echo "$source" | tr / _).o"' "$out" {} "$@"
+    for name in ${names.join(' ')}; do
+      "$@" -o "$out/$name" "$out"/native_*.o "$out/test_collfs_$name.cpp.o" -ldl
+    done`;
+  compile('bash', [
+    ...['-c', script, 'build', directory],
+    ...[`mpicxx.${abi}`, ...FLAGS, ...NO_MPI_CXX, ...sanitize],
+  ]);
+  return names.map((name) => join(directory, name));
 }
 
 export function compile(compiler: string, args: string[], env: NodeJS.ProcessEnv = {}): void {
   const result = spawnSync(compiler, args, {
     encoding: 'utf8',
+    cwd: root,
     env: { ...cleanEnvironment(), ...env },
   });
   if (result.status !== 0) throw new Error(`${compiler}: ${result.stderr}`);
@@ -123,9 +128,4 @@ export function writeFiles(directory: string): void {
 /** How many times a word stands in a text. */
 export function count(text: string, word: string): number {
   return text.split(word).length - 1;
-}
-
-/** Variables that would make a child a rank, as undefined. */
-export function withoutLauncher(): Record<string, string | undefined> {
-  return Object.fromEntries(launcherVariables(process.env).map((name) => [name, undefined]));
 }
