@@ -73,7 +73,7 @@ describe('the C interface of libcollfs', () => {
       });
       const functions = stdout
         .split('\n')
-        .filter((line) => / T /.test(line))
+        .filter((line) => line.includes(' T '))
         .map((line) => line.split(' ').at(-1) ?? '');
       const expected = declared.filter((name) => functions.includes(name));
       assert.deepEqual(functions.sort(), [...new Set(expected)].sort());
