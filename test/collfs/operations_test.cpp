@@ -379,6 +379,10 @@ void testLarge() {
   struct stat status;
   EXPECT(fstat(fd, &status) == 0 && status.st_blocks * 512 < (off_t{16} << 20));
   collfs_close(fd);
+  // Many chunks: along a chain of nodes.
+  const int many = collfs_open("long", O_RDONLY);
+  EXPECT(many >= 0 && readAll(many) == contentOf(at("long")));
+  collfs_close(many);
   const int hole = collfs_open("hole", O_RDONLY);
   EXPECT(hole >= 0 && collfs_lseek(hole, 0, SEEK_END) == off_t{1} << 26);
   EXPECT(fstat(hole, &status) == 0 && status.st_blocks == 0);

@@ -97,7 +97,15 @@ export function compile(compiler: string, args: string[], env: NodeJS.ProcessEnv
 /** The files that operations_test and faults_test expect. */
 export function writeFiles(directory: string): void {
   const at = (name: string) => join(directory, name);
-  const sizes = { empty: 0, one: 1, small: 4096, inline: 32768, beyond: 32769, several: 5_000_001 };
+  const sizes = {
+    empty: 0,
+    one: 1,
+    small: 4096,
+    inline: 32768,
+    beyond: 32769,
+    several: 5_000_001,
+    long: 70_000_001,
+  };
   for (const [name, bytes] of Object.entries(sizes)) writeFileSync(at(name), randomBytes(bytes));
   writeFileSync(at('text'), 'first\nsecond\n');
   symlinkSync('small', at('link'));

@@ -19,7 +19,7 @@ namespace walla::collfs {
 
 namespace {
 
-constexpr std::int64_t kChunk = std::int64_t{1} << 20;
+constexpr std::int64_t kChunk = std::int64_t{4} << 20;
 constexpr std::size_t kBuffers = 4;
 
 /// After each chunk's bytes: whether root could read them. A message of its own would cost a
