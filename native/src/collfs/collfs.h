@@ -126,7 +126,8 @@ COLLFS_API int collfs_world_push(int root);
 COLLFS_API int collfs_comm_pop(void);
 
 /* Collective. Another root for the communicator on top of the stack; the same on all ranks.
-   ERR_COLLFS_STATE (empty stack, no such rank or not the same: the old root stays). */
+   ERR_COLLFS_STATE (empty stack, no such rank), ERR_COLLFS_DIVERGED (not the same): then the old
+   root stays. */
 COLLFS_API int collfs_set_root(int root);
 
 /* Local. Depth of the stack; 0 in a child made by fork. */
@@ -152,7 +153,8 @@ COLLFS_API int collfs_is_collective(void);
 COLLFS_API void collfs_set_checked(int on);
 
 /* Local; the same on all ranks. How long a collective call waits for the other ranks to make it
-   too. 0 (at first): for ever. Not how long the operation itself may take. Applies where calls are
+   too. 0 (at first): for ever. Root's own answer, and root itself, is waited for three times as
+   long and 2 s more; contents on their way are waited for without a limit. Applies where calls are
    checked, and to opens. */
 COLLFS_API void collfs_set_timeout(double seconds);
 
@@ -187,7 +189,7 @@ COLLFS_API int collfs_open(const char* path, int flags, ... /* mode_t mode */);
    the number that root passes. */
 COLLFS_API int collfs_openat(int dirfd, const char* path, int flags, ... /* mode_t mode */);
 
-/* Collective. Opens many files in one round, whatever their number. flags as for a collective open.
+/* Collective. Opens many files in one round, 1,024 at a time. flags as for a collective open.
    fds[i] is a descriptor, or -1 with errors[i] root's errno; errors[i] is 0 for a descriptor.
    Returns the number of descriptors. -1: nothing was opened, for a reason with a code as above.
    With an empty stack: open in a loop. */
@@ -233,9 +235,9 @@ COLLFS_API int collfs_faccessat(int dirfd, const char* path, int mode, int flags
 COLLFS_API ssize_t collfs_readlink(const char* path, char* buffer, size_t bytes);
 COLLFS_API ssize_t collfs_readlinkat(int dirfd, const char* path, char* buffer, size_t bytes);
 
-/* Collective. Asks for many names in one round. flags: 0 or AT_SYMLINK_NOFOLLOW. statuses[i] is set
-   where errors[i] is 0; else errors[i] is root's errno. Returns the number that exist, or -1 as
-   above. */
+/* Collective. Asks for many names in one round, 1,024 at a time. flags: 0 or AT_SYMLINK_NOFOLLOW.
+   statuses[i] is set where errors[i] is 0; else errors[i] is root's errno. Returns the number that
+   exist, or -1 as above. */
 COLLFS_API ssize_t collfs_stat_many(size_t count, const char* const* paths, int flags,
                                     struct stat* statuses, int* errors);
 
