@@ -1,7 +1,7 @@
 /**
  * Builds the native core with nothing but a C++ compiler: no node-gyp, no Python, no make.
  *
- *     node native/build.mjs [--quiet]               dist/native/<platform>-<arch>/*.node
+ *     node native/build.mjs [--quiet]               dist/native/<platform>-<arch>/*.node, libcollfs-*.so
  *     node native/build.mjs --test | --sanitize     builds and runs the C++ unit tests instead
  *     node native/build.mjs --program FILE.cpp ...  builds one test program under sanitizers and runs it
  *
@@ -341,6 +341,40 @@ async function buildMpi(abi, override, plain, napi) {
   deliver(await link(tool, units, [...LINK, '-lstdc++']), artefact);
 }
 
+/** libcollfs for one MPI, with a pkg-config file that finds it and its header wherever the package lies. */
+async function buildCollfs(abi, override, plain) {
+  const directory = join(native, 'src', 'collfs');
+  const starts = sourcesIn(directory);
+  const { tool, names } = await findMpiCompiler(abi, override);
+  const artefact = `libcollfs-${abi}.so`;
+  if (!tool) {
+    say(`${artefact}: skipped, no compiler of ${MPI_NAMES[abi]} (looked for ${names.join(', ')})`);
+    return;
+  }
+  const withMpi = new Set([directory, join(native, 'src', 'mpi')]);
+  const units = withNeeded(starts).map((source) =>
+    withMpi.has(dirname(source))
+      ? { tool, source, flags: [...COMPILE, ...MPI_DEFINES] }
+      : unitOf(plain, source, []),
+  );
+  const flags = [...LINK, `-Wl,-soname,${artefact}`, '-lstdc++'];
+  deliver(await link(tool, units, flags), artefact);
+  const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
+  const description = [
+    'libdir=${pcfiledir}/..',
+    `includedir=\${pcfiledir}/${relative(join(output, 'pkgconfig'), directory)}`,
+    '',
+    `Name: collfs-${abi}`,
+    `Description: collective file operations over ${MPI_NAMES[abi]}`,
+    `Version: ${version}`,
+    'Cflags: -I${includedir}',
+    `Libs: -L\${libdir} -Wl,-rpath,\${libdir} -lcollfs-${abi}`,
+    '',
+  ].join('\n');
+  mkdirSync(join(output, 'pkgconfig'), { recursive: true });
+  writeFileSync(join(output, 'pkgconfig', `collfs-${abi}.pc`), description);
+}
+
 /** Builds and runs the C++ unit tests. @returns exit code */
 async function test(tool) {
   const flags = options.sanitize ? [...TEST, ...SANITIZE] : TEST;
@@ -378,7 +412,9 @@ async function main() {
   const napi = nodeApiFlags();
   const override = await namedCompiler('WALLA_MPICC');
   const builds = [buildCore(tool, napi)];
-  for (const abi of Object.keys(MPI_NAMES)) builds.push(buildMpi(abi, override, tool, napi));
+  for (const abi of Object.keys(MPI_NAMES)) {
+    builds.push(buildMpi(abi, override, tool, napi), buildCollfs(abi, override, tool));
+  }
   const results = await Promise.allSettled(builds);
   const failures = results.filter(({ status }) => status === 'rejected');
   for (const { reason } of failures) report(reason);
