@@ -2,7 +2,16 @@ import js from '@eslint/js';
 import tseslint from 'typescript-eslint';
 
 export default tseslint.config(
-  { ignores: ['dist/', '**/node_modules/', 'test/fixtures/', '**/.walla/', 'bench/runs/'] },
+  {
+    ignores: [
+      'dist/',
+      '**/node_modules/',
+      'test/fixtures/',
+      '**/.walla/',
+      '**/.cache/',
+      'bench/runs/',
+    ],
+  },
   js.configs.recommended,
   {
     files: ['**/*.ts'],

@@ -77,6 +77,7 @@ const groups = [
     settings: library,
     entries: {
       cli: 'stage/cli.ts',
+      fetch: 'stage/transport/fetch/fetch.ts',
       index: 'stage/index.ts',
       mpi: 'native/mpi.ts',
       collfs: 'native/collfs.ts',

@@ -22,6 +22,7 @@ must(process.execPath, ['.ci/setup.mjs']);
 for (const example of EXAMPLES) {
   if (!npmCi(`examples/${example}`)) failed.push(`npm ci in examples/${example}`);
 }
+if (!npmCi('test/packages', '--ignore-scripts')) failed.push('npm ci in test/packages');
 
 if (filters.length === 0) {
   nativeTests();

@@ -2,7 +2,7 @@
  * CommonJS from the image. Node.js's own functions are patched rather than hooked: hooks do not see
  * `require.resolve`'s `paths`, and still look for package.json files in C++ (docs/node-hooks.md).
  */
-import { type Lookup, setModuleExtensions } from './lookup.ts';
+import type { Lookup } from './lookup.ts';
 import type { MainEntry } from './main-entry.ts';
 import {
   type AnyFunction,
@@ -11,17 +11,24 @@ import {
   patch,
   type ResolveOptions,
 } from './node-internals.ts';
+import { setModuleExtensions } from './own-extensions.ts';
+import { countModule } from './young-generation.ts';
 
 export type { Entry } from './main-entry.ts';
 
-/** @param otherHooks synchronous hooks of other tools: if there are any, Node.js loads, and asks all hooks */
+/**
+ * @param otherHooks synchronous hooks of other tools: if there are any, Node.js loads, and asks all hooks
+ * @param isResolvedByOthers another tool was here first and answers names: then Node.js resolves
+ */
 export function installCommonJS(
   lookup: Lookup,
   main: MainEntry,
   otherHooks: { readonly present: boolean },
+  isResolvedByOthers: boolean,
 ): void {
   setModuleExtensions(Module._extensions);
-  patch(Module, '_resolveFilename', (original) => resolveFilename(original, lookup, main));
+  if (!isResolvedByOthers)
+    patch(Module, '_resolveFilename', (original) => resolveFilename(original, lookup, main));
   patch(Module._extensions, '.js', (original) => loadScript(original, lookup, otherHooks));
   patch(Module._extensions, '.json', (original) => loadJson(original, lookup, otherHooks));
 }
@@ -62,6 +69,7 @@ function loadScript(
     const format = packed < 0 ? undefined : lookup.format(packed);
     // A file without a module format (a script of another kind) is for Node.js to judge.
     if (format === undefined || format === 'json') return original.apply(this, args as never);
+    countModule();
     return module._compile(image.text(packed), filename, format);
   };
 }

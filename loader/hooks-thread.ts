@@ -5,7 +5,9 @@
  */
 import type { Attachment } from '../stage/attachment.ts';
 import { openAttachedImage } from '../stage/attachment.ts';
-import { commonjsFormatOffThread, hasSyncHooks, isImportable } from './node-features.ts';
+import { asksOthers } from './earlier-tools.ts';
+import { ImportAnswers } from './import-answers.ts';
+import { commonjsFormatOffThread, hasSyncHooks } from './node-features.ts';
 import {
   hasAttributes,
   type LoadContext,
@@ -13,23 +15,36 @@ import {
   type ResolveContext,
   type ResolveResult,
 } from './node-internals.ts';
-import { Lookup, pathOf } from './lookup.ts';
+import { Lookup } from './lookup.ts';
 
-let lookup: Lookup | undefined;
-
-export function initialize(attachment: Attachment): void {
-  lookup = new Lookup(openAttachedImage(attachment), attachment.preserveSymlinks);
+/** What `module.register` hands over. */
+export interface HooksThreadData extends Attachment {
+  /** Whether other tools were preloaded before. */
+  comesLater: boolean;
 }
 
-export function resolve(
+let answers: ImportAnswers | undefined;
+
+/** Whether hooks registered before ours are to be asked first; undefined: not known yet. */
+let others: boolean | undefined;
+
+export function initialize({ comesLater, ...attachment }: HooksThreadData): void {
+  others = comesLater ? undefined : false;
+  answers = new ImportAnswers(
+    new Lookup(openAttachedImage(attachment), attachment.preserveSymlinks),
+  );
+}
+
+export async function resolve(
   specifier: string,
   context: ResolveContext,
   next: (specifier: string, context: ResolveContext) => ResolveResult | Promise<ResolveResult>,
-): ResolveResult | Promise<ResolveResult> {
-  const found = lookup?.import(specifier, context.parentURL);
+): Promise<ResolveResult> {
+  others ??= await asksOthers(next, context);
+  if (others) return next(specifier, context);
+  const found = answers?.resolve(specifier, context.parentURL);
   if (found === undefined) return next(specifier, context);
   if ('absent' in found) throw found.absent;
-  if (!isImportable(found.format)) return next(specifier, context);
   return { url: found.url, format: found.format, shortCircuit: true };
 }
 
@@ -38,17 +53,20 @@ export function load(
   context: LoadContext,
   next: (url: string, context: LoadContext) => LoadResult | Promise<LoadResult>,
 ): LoadResult | Promise<LoadResult> {
-  const path = pathOf(url);
-  const packed = !lookup || path === undefined ? -1 : lookup.realFile(path);
-  const format = !lookup || packed < 0 ? undefined : lookup.format(packed);
-  if (!lookup || format === undefined || !isImportable(format) || format === 'addon')
-    return next(url, context);
+  const found = answers?.load(url);
+  if (!answers || found === undefined || found.format === 'addon') return next(url, context);
+  const { entry, format } = found;
+  const { image } = answers.lookup;
   // Without a source Node.js turns to its CommonJS loader, where commonjs.ts answers; other hooks see
   // what they see without walla. Node.js 20 would read the file by itself before that.
-  if (format === 'commonjs' && hasSyncHooks) return { format, source: null, shortCircuit: true };
+  if (format === 'commonjs' && hasSyncHooks && !others)
+    return { format, source: null, shortCircuit: true };
   // Always a string or a fresh copy: a view's whole buffer is transferred to the other thread.
-  const source =
-    format === 'wasm' ? new Uint8Array(lookup.image.bytes(packed)) : lookup.image.text(packed);
+  const source = format === 'wasm' ? new Uint8Array(image.bytes(entry)) : image.text(entry);
+  if (others)
+    return format === 'commonjs'
+      ? next(url, context)
+      : next(url, { ...context, format: context.format ?? format, source });
   // Node.js's own default step checks import attributes.
   if (format === 'json' || hasAttributes(context)) return next(url, { ...context, format, source });
   return {

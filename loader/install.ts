@@ -6,9 +6,14 @@ import { syncHooks } from './esm-hooks.ts';
 import { Lookup } from './lookup.ts';
 import { type Entry, MainEntry, patchMain } from './main-entry.ts';
 import { installNativeAddons } from './native-addons.ts';
-import { hasFlag } from './node-features.ts';
+import { holdHooksThread } from './held-hooks-thread.ts';
+import { ImportAnswers } from './import-answers.ts';
+import { canHoldHooksThread, hasFlag } from './node-features.ts';
+import { deferring, hasEarlierPreload, isPatched } from './earlier-tools.ts';
 import { Module, patch } from './node-internals.ts';
-import { installFsReads, installFsWrites } from './shadow/install.ts';
+import { LateBuiltins } from './late-builtins.ts';
+import { installFsReads } from './shadow/install.ts';
+import { installFsWrites } from './shadow/writes.ts';
 import { ShadowedPaths } from './shadow/shadowed-path.ts';
 import type { NativeImage } from '../native/addon.ts';
 
@@ -23,6 +28,8 @@ export interface LoaderOptions {
   shadow: boolean;
   /** Real file on this node for a packed entry. */
   localPath: (entry: number) => string;
+  /** To patch built-in modules when they are asked for. */
+  onBuiltins?: (late: LateBuiltins) => void;
 }
 
 // A program that lists `require.cache` finds its own files there, and not this bundle; at every load,
@@ -36,36 +43,58 @@ export function installLoader(options: LoaderOptions): Lookup {
   // An entry that stays the link it is has no other path that the index could tell.
   const keepsLink = hasFlag('--preserve-symlinks-main');
   const main = new MainEntry(keepsLink ? undefined : options.entry);
-  if (options.shadow) installFsReads(paths, main, options.localPath);
-  installFsWrites(paths);
+  const late = new LateBuiltins();
+  if (options.shadow) {
+    const { files } = options.attachment;
+    installFsReads(paths, main, late, files, options.localPath);
+  }
+  installFsWrites(paths, late, options.shadow);
+  options.onBuiltins?.(late);
   installNativeAddons(lookup, options.localPath);
-  installCommonJS(lookup, main, otherHooks);
+  const comesLater = hasEarlierPreload();
+  if (comesLater && isPatched('load')) otherHooks.present = true;
+  installCommonJS(lookup, main, otherHooks, comesLater && isPatched('resolve'));
   if (!keepsLink) patchMain(lookup, main, () => options.shadow && !otherHooks.present);
-  installImports(lookup, options);
+  installImports(lookup, late, options, comesLater);
   Module.syncBuiltinESMExports();
   return lookup;
 }
 
-function installImports(lookup: Lookup, options: LoaderOptions): void {
+/** @param comesLater other tools may have registered hooks before */
+function installImports(
+  lookup: Lookup,
+  late: LateBuiltins,
+  options: LoaderOptions,
+  comesLater: boolean,
+): void {
   // A user's own loader was registered before us and sees only what we leave alone: stand down.
-  if (hasLoaderFlag()) return;
+  if (hasLoaderFlag()) {
+    late.all(); // only our own synchronous hooks see which built-in modules a program asks for
+    return;
+  }
   const register = Module.register.bind(Module);
   const offThread = (): void => {
     register(pathToFileURL(options.hooksThreadFile).href, {
-      data: options.attachment,
+      data: { ...options.attachment, comesLater },
     });
   };
   if (!Module.registerHooks) {
-    offThread();
+    if (canHoldHooksThread) holdHooksThread(new ImportAnswers(lookup), offThread);
+    else offThread();
+    late.all();
     return;
   }
-  const hooks = Module.registerHooks(syncHooks(lookup));
+  const own = syncHooks(lookup, late);
+  const hooks = Module.registerHooks(
+    comesLater ? deferring(own, () => (otherHooks.present = true)) : own,
+  );
   patch(
     Module as Required<typeof Module>,
     'registerHooks',
     (original) =>
       function (...args) {
         otherHooks.present = true;
+        late.all(); // theirs may answer before ours are asked
         return original.apply(this, args as never);
       },
   );
@@ -81,6 +110,7 @@ function installImports(lookup: Lookup, options: LoaderOptions): void {
         if (!handedOver) {
           handedOver = true;
           hooks.deregister();
+          late.all();
           offThread();
         }
         return original.apply(this, args as never);

@@ -17,6 +17,7 @@ import {
 import { absentError, notFoundError } from './absent.ts';
 import { ALIAS_SUFFIX } from './main-entry.ts';
 import type { AnyFunction } from './node-internals.ts';
+import { moduleExtensions, OwnExtensions } from './own-extensions.ts';
 
 /** A packed file that a specifier leads to. */
 export interface PackedModule {
@@ -27,6 +28,8 @@ export interface PackedModule {
   /** URL with the specifier's own query and fragment. */
   url: string;
   format: ModuleFormat | undefined;
+  /** The table itself has the answer, so that nothing the program writes changes it. */
+  isTabled: boolean;
 }
 
 /** What `find` answers for a name that cannot exist: its directory is complete and frozen. */
@@ -64,6 +67,8 @@ export class Lookup {
 
   readonly #writes: Writes;
 
+  readonly #ownExtensions: OwnExtensions;
+
   /**
    * @param preservesSymlinks modules are known by the path of a link: Node.js resolves, the image serves
    * @param writes what the program has changed since: those files are the real ones
@@ -72,6 +77,7 @@ export class Lookup {
     this.image = image;
     this.#writes = writes;
     this.#preservesSymlinks = preservesSymlinks;
+    this.#ownExtensions = new OwnExtensions(image, (path) => this.#knownAbsent(path));
   }
 
   /** Number of the packed regular file at this absolute path (links followed), or -1. */
@@ -85,6 +91,11 @@ export class Lookup {
     if (this.#preservesSymlinks) return this.file(path);
     const entry = this.image.find(path, false);
     return entry >= 0 && this.#isFile(entry) && !this.#writes.isWritten(path) ? entry : -1;
+  }
+
+  /** Whether the program has written this file, or something above it. */
+  isWritten(path: string): boolean {
+    return this.#writes.hasWrites && this.#writes.isWritten(path);
   }
 
   format(entry: number): ModuleFormat | undefined {
@@ -109,8 +120,8 @@ export class Lookup {
       // Somebody's own extension may well make something of the name.
       if (
         outcome === OUTCOME_ABSENT &&
-        !hasOwnExtensions() &&
-        this.#isStillAbsent(request, parentPath)
+        this.#isStillAbsent(request, parentPath) &&
+        !this.#ownExtensions.mayFind(request, parentPath, text)
       ) {
         this.counts.hits++;
         return {
@@ -139,7 +150,7 @@ export class Lookup {
     const exact = this.image.find(path, true);
     if (exact >= 0) return this.#isFile(exact) ? this.image.path(exact) : undefined;
     if (!this.#knownAbsent(path)) return undefined;
-    for (const extension of Object.keys(moduleExtensions())) {
+    for (const extension of moduleExtensions()) {
       if (this.#writes.isWritten(path + extension)) return undefined;
       const entry = this.image.find(path + extension, true);
       if (entry >= 0 && this.#isFile(entry)) return this.image.path(entry);
@@ -160,10 +171,10 @@ export class Lookup {
     const parentPath = pathOf(parentURL);
     if (parentPath === undefined) return undefined;
     const found = this.image.resolve(KIND_IMPORT, parentPath, specifier);
-    if (found >= 0) return this.#packed(found, '');
+    if (found >= 0) return this.#packed(found, '', true);
     if (found < -1) {
       const [outcome, text, entry] = this.image.resolution(-found - 2);
-      if (outcome === OUTCOME_FILE) return this.#packed(entry, text);
+      if (outcome === OUTCOME_FILE) return this.#packed(entry, text, true);
       if (outcome === OUTCOME_ABSENT && this.#isStillAbsent(specifier, parentPath)) {
         this.counts.hits++;
         return { absent: absentError(text, this.#root(), parentPath, specifier) };
@@ -201,13 +212,13 @@ export class Lookup {
     const entry = this.file(path);
     if (entry < 0) return undefined;
     const suffix = /[?#].*$/s.exec(url);
-    return this.#packed(entry, suffix?.[0] ?? '');
+    return this.#packed(entry, suffix?.[0] ?? '', false);
   }
 
-  #packed(entry: number, suffix: string): PackedModule {
+  #packed(entry: number, suffix: string, isTabled: boolean): PackedModule {
     this.counts.hits++;
     const path = this.image.path(entry);
-    return { entry, path, url: urlOf(path) + suffix, format: this.format(entry) };
+    return { entry, path, url: urlOf(path) + suffix, format: this.format(entry), isTabled };
   }
 
   #isFile(entry: number): boolean {
@@ -259,21 +270,4 @@ export function urlOf(path: string): string {
 /** True for names that only a native addon has. */
 export function isAddonPath(path: string): boolean {
   return extname(path) === '.node';
-}
-
-const NODE_EXTENSIONS = new Set(['.js', '.json', '.node', '.ts', '.cts', '.mts', '.wasm']);
-let extensions: Record<string, unknown> | undefined;
-
-/** Tells where the registered CommonJS extensions are; set when the CommonJS side is installed. */
-export function setModuleExtensions(registered: Record<string, unknown>): void {
-  extensions = registered;
-}
-
-/** Whether the program handles files that Node.js does not: the table was made without that. */
-function hasOwnExtensions(): boolean {
-  return Object.keys(moduleExtensions()).some((extension) => !NODE_EXTENSIONS.has(extension));
-}
-
-function moduleExtensions(): Record<string, unknown> {
-  return extensions ?? { '.js': null, '.json': null, '.node': null };
 }

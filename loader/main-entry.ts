@@ -4,7 +4,7 @@
  * (lib/internal/modules/run_main.js); the index knows all of it.
  */
 import type { Lookup } from './lookup.ts';
-import { hasFlag } from './node-features.ts';
+import { hasFlagOrValue } from './node-features.ts';
 import { Module, patch } from './node-internals.ts';
 
 /** As it was given and where it really is. */
@@ -89,8 +89,4 @@ function isModuleByScope({ image }: Lookup, packed: number): boolean {
   } catch {
     return false;
   }
-}
-
-function hasFlagOrValue(flag: string): boolean {
-  return hasFlag(flag) || process.execArgv.some((argument) => argument.startsWith(flag + '='));
 }

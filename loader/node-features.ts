@@ -33,6 +33,24 @@ const importsAddons = major >= 24 || hasFlag('--experimental-addon-modules');
 /** The hooks thread's CommonJS format with a full `require`, undocumented; needed where there are no synchronous hooks. lib/internal/modules/esm/translators.js */
 export const commonjsFormatOffThread = 'commonjs-sync';
 
+/** Whether the messages to the hooks thread are those that held-hooks-thread.ts answers. lib/internal/modules/esm/hooks.js of the v20.x branch */
+export const canHoldHooksThread = major === 20;
+
+/** `readdir` with `recursive` and file types goes through links to directories. lib/fs.js, handleDirents */
+export const listsThroughLinks = major >= 22;
+
+/** The promise form of a recursive `readdir` takes directories in the order of the others; before, the last one first. lib/internal/fs/promises.js, readdirRecursive */
+export const listsInOrder = major >= 26;
+
+/** The callback form of a recursive `readdir` is the synchronous one in disguise. lib/fs.js, readdir */
+export const listsAtOnce = major < 22;
+
+/** `cpSync` checks paths and copies directories in C++, past every patch. lib/internal/fs/cp/cp-sync.js */
+export const copiesNatively = major >= 22;
+
+/** The other forms of `cp` copy directories in C++ too. lib/internal/fs/cp/cp.js, copyDirNative */
+export const copiesNativelyLater = major >= 26;
+
 /** Whether this Node.js imports files of this module format; where not, its own resolver raises its own error. */
 export function isImportable(format: string | undefined): boolean {
   return format === 'addon'
@@ -48,6 +66,11 @@ export function hasFlag(flag: string): boolean {
     process.execArgv.includes(flag) ||
     (process.env['NODE_OPTIONS'] ?? '').split(/\s+/).includes(flag)
   );
+}
+
+/** The same for a flag that takes a value, in either spelling. */
+export function hasFlagOrValue(flag: string): boolean {
+  return hasFlag(flag) || process.execArgv.some((argument) => argument.startsWith(flag + '='));
 }
 
 function runsHooks(): boolean {

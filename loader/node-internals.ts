@@ -65,11 +65,14 @@ export interface ModuleInternals {
     isMain: boolean,
     ...rest: unknown[]
   ): string | false;
+  /** Directories of packages for everyone: those of NODE_PATH, of the home directory, of Node.js. */
+  globalPaths?: readonly string[];
   _extensions: Record<string, (module: CompilableModule, filename: string) => void>;
   _load(request: string, parent: NodeJS.Module | null, isMain: boolean): unknown;
   _cache: Record<string, NodeJS.Module | undefined>;
   runMain(main?: string): unknown;
   register(...args: unknown[]): unknown;
+  isBuiltin(specifier: string): boolean;
   registerHooks?(hooks: SyncHooks): { deregister(): void };
   syncBuiltinESMExports(): void;
 }

@@ -1,10 +1,11 @@
 /**
  * The one MPI of this process. The preload and `walla/mpi` are bundled apart but meet in one process,
- * so what they share hangs on globalThis.
+ * so what they share hangs on an object that both have, out of sight: programs list globalThis.
  */
 
 import { writeSync } from 'node:fs';
 import { hostname } from 'node:os';
+import nodeModule from 'node:module';
 import { isMainThread } from '../loader/node-features.ts';
 import { WallaError } from '../stage/errors.ts';
 import { readTimeout } from '../stage/options.ts';
@@ -38,7 +39,7 @@ export interface MpiState {
 }
 
 const KEY = Symbol.for('walla.mpi');
-const shared = globalThis as { [KEY]?: MpiState };
+const shared = nodeModule as { [KEY]?: MpiState };
 
 const MESSAGE_MS = 500;
 const FALLBACK_START_MS = 60_000;
@@ -166,8 +167,9 @@ function state(env: Environment): MpiState {
       hint: 'call walla/mpi on the main thread and send the result to the worker',
     });
   }
-  shared[KEY] = shared[KEY] ?? open(env);
-  return shared[KEY];
+  const state = shared[KEY] ?? open(env);
+  Object.defineProperty(shared, KEY, { value: state, configurable: true });
+  return state;
 }
 
 /**

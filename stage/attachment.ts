@@ -4,6 +4,7 @@
  */
 import type { NativeImage } from '../native/addon.ts';
 import { loadAddon } from '../native/load-addon.ts';
+import { resolutionRules } from './resolution-rules.ts';
 
 export interface Attachment {
   /** Absolute path of the published image's directory. */
@@ -47,33 +48,10 @@ export function openAttachedImage(attachment: Attachment): NativeImage {
 export function fitsThisProcess(
   attachment: Pick<Attachment, 'abi' | 'conditions' | 'preserveSymlinks'>,
 ): boolean {
+  const { conditions, preserveSymlinks } = resolutionRules();
   return (
     attachment.abi === process.versions.modules &&
-    attachment.conditions.join() === userConditions().join() &&
-    attachment.preserveSymlinks === preservesSymlinks()
-  );
-}
-
-/** Conditions given with --conditions or -C, on the command line and in NODE_OPTIONS, sorted. */
-export function userConditions(
-  execArgv: readonly string[] = process.execArgv,
-  nodeOptions: string = process.env['NODE_OPTIONS'] ?? '',
-): string[] {
-  const found = new Set<string>();
-  const words = [...nodeOptions.split(/\s+/), ...execArgv];
-  words.forEach((word, index) => {
-    const joined = /^(?:--conditions|-C)=(.+)$/.exec(word);
-    if (joined?.[1]) found.add(joined[1]);
-    else if (word === '--conditions' || word === '-C') {
-      const next = words[index + 1];
-      if (next !== undefined) found.add(next);
-    }
-  });
-  return [...found].sort();
-}
-
-export function preservesSymlinks(): boolean {
-  return [...process.execArgv, ...(process.env['NODE_OPTIONS'] ?? '').split(/\s+/)].includes(
-    '--preserve-symlinks',
+    attachment.conditions.join() === conditions.join() &&
+    attachment.preserveSymlinks === preserveSymlinks
   );
 }

@@ -3,6 +3,7 @@ import { writeSync } from 'node:fs';
 import { hostname } from 'node:os';
 
 import { isHooksThread, isMainThread } from '../loader/node-features.ts';
+import { Module } from '../loader/node-internals.ts';
 import { Communicator } from '../native/communicator.ts';
 import {
   abortBeforeMpi,
@@ -24,10 +25,11 @@ const RANK_0_FIRST_MS = 2000;
 
 /** Never throws: a failure ends the process, or is said and the program runs unstaged. */
 export function preload(): void {
-  const shared = globalThis as { [DONE]?: true };
+  // Not on globalThis, whose names programs list.
+  const shared = Module as { [DONE]?: true };
   // The same file can come twice, by --import and through NODE_OPTIONS.
   if (isHooksThread || shared[DONE] || process.env['WALLA'] === 'off') return;
-  shared[DONE] = true;
+  Object.defineProperty(shared, DONE, { value: true });
   try {
     if (process.env['WALLA_ATTACH'] && attachInherited(readOptions(process.env))) return;
     if (!isMainThread) return; // a worker whose main thread did not stage

@@ -2,22 +2,28 @@
  * Finds the archive for the program that is starting: named by WALLA_ARCHIVE, or the cache beside the
  * entry, packed anew when it is missing or stale. Runs on the root rank alone; never collective.
  */
-import { closeSync, fstatSync, openSync, readSync, realpathSync } from 'node:fs';
+import { closeSync, fstatSync, readSync, realpathSync } from 'node:fs';
 import { constants as osConstants } from 'node:os';
 import { loadAddon } from '../native/load-addon.ts';
 import { packageDirectory } from '../native/addon-path.ts';
+import { resolutionRules, ruleFlags, userConditions } from './resolution-rules.ts';
 import { defaultArchivePath } from './archive-path.ts';
-import { fitsThisProcess, preservesSymlinks, userConditions } from './attachment.ts';
+import { fitsThisProcess } from './attachment.ts';
 import { WallaError, type WallaErrorCode } from './errors.ts';
 import { decodeManifest, type Manifest } from './format/manifest.ts';
 import { launcherVariables } from '../native/launcher.ts';
 import type { Entry } from '../loader/commonjs.ts';
+import { clockNs, findLocated } from './located-note.ts';
 import type { StageOptions } from './options.ts';
 import { resolveEntry } from './program-entry.ts';
+import { openPlain, showArchive } from './archive-source.ts';
 
 /** An archive that may be staged, open. */
 export interface LocatedArchive {
+  /** Path or URL, for messages: without credentials. */
   path: string;
+  /** Whether it is the plain file at `path`, rather than a downloaded or unpacked copy. */
+  onSharedFile: boolean;
   fd: number;
   bytes: number;
   manifest: Manifest;
@@ -29,6 +35,8 @@ export interface LocatedArchive {
   programs: Entry[];
   /** Whether it was packed just now. */
   packed: boolean;
+  /** When this process began to look for it (located-note.ts); undefined when it believed another's note. */
+  checkedAtNs: bigint | undefined;
 }
 
 /** How many changed files a message names. */
@@ -38,10 +46,17 @@ const LONGEST_MANIFEST_BYTES = 16 * 1024 * 1024;
 
 /**
  * @param givenEntries argv[1] of the programs of all ranks, without repetition; may be empty
+ * @param behindNodeLock whether this process has the node's lock, and may believe the one that had it before
  * @throws WallaError
  */
-export function locate(givenEntries: readonly string[], options: StageOptions): LocatedArchive {
+export function locate(
+  givenEntries: readonly string[],
+  options: StageOptions,
+  behindNodeLock: boolean,
+): LocatedArchive {
   const entries = givenEntries.map(resolveEntry);
+  const checked = behindNodeLock ? openChecked(givenEntries, entries, options) : undefined;
+  if (checked) return checked;
   if (options.archive !== undefined)
     return openNamed(options.archive, givenEntries, entries, options);
   if (entries.length === 0)
@@ -51,19 +66,39 @@ export function locate(givenEntries: readonly string[], options: StageOptions): 
   return openCached(givenEntries, entries, options);
 }
 
+/** The image that another process on this node checked after this one had started. */
+function openChecked(
+  given: readonly string[],
+  entries: readonly string[],
+  options: StageOptions,
+): LocatedArchive | undefined {
+  const fd = findLocated(given, options);
+  if (fd === undefined) return undefined;
+  const { archive } = options;
+  const name = archive === undefined ? 'the image of this node' : showArchive(archive);
+  try {
+    const opened = openAt(fd, name, false, given, entries);
+    if (fitsCache(opened)) return opened;
+    closeSync(fd);
+  } catch {
+    // Whatever is wrong with it, a check of one's own says it better.
+  }
+  return undefined;
+}
+
 function openNamed(
   path: string,
   given: readonly string[],
   entries: readonly string[],
   options: StageOptions,
 ): LocatedArchive {
-  const archive = open(path, given, entries);
+  const archive = open(path, given, entries, options);
   try {
     checkPlatform(archive);
     if (options.stale === 'use') return archive;
     const reason = staleReason(archive);
     if (reason === undefined) return archive;
-    throw new WallaError('ERR_WALLA_STALE', `${path} is out of date: ${reason}`);
+    throw new WallaError('ERR_WALLA_STALE', `${archive.path} is out of date: ${reason}`);
   } catch (error) {
     closeSync(archive.fd);
     throw error;
@@ -76,14 +111,14 @@ function openCached(
   options: StageOptions,
 ): LocatedArchive {
   const path = defaultArchivePath(...(entries as [string, ...string[]]));
-  const cached = tryOpen(path, given, entries);
+  const cached = tryOpen(path, given, entries, options);
   if (cached) {
     if (fitsCache(cached) && (options.stale === 'use' || staleReason(cached) === undefined))
       return cached;
     closeSync(cached.fd);
   }
   packInChild(entries, path);
-  return { ...open(path, given, entries), packed: true };
+  return { ...open(path, given, entries, options), packed: true };
 }
 
 /** A cache that is missing, damaged or of another format is simply made again. */
@@ -91,32 +126,37 @@ function tryOpen(
   path: string,
   given: readonly string[],
   entries: readonly string[],
+  options: StageOptions,
 ): LocatedArchive | undefined {
   try {
-    return open(path, given, entries);
+    return open(path, given, entries, options);
   } catch (error) {
     if (error instanceof WallaError) return undefined;
     throw error;
   }
 }
 
-function open(path: string, given: readonly string[], entries: readonly string[]): LocatedArchive {
-  let fd: number;
-  try {
-    fd = openSync(path, 'r');
-  } catch (error) {
-    const { code, message } = error as NodeJS.ErrnoException;
-    throw new WallaError(
-      code === 'ENOENT' || code === 'ENOTDIR'
-        ? 'ERR_WALLA_ARCHIVE_MISSING'
-        : 'ERR_WALLA_UNREADABLE',
-      `cannot open the archive: ${message}`,
-      { cause: error },
-    );
-  }
+function open(
+  named: string,
+  given: readonly string[],
+  entries: readonly string[],
+  options: StageOptions,
+): LocatedArchive {
+  const checkedAtNs = clockNs();
+  const { path, fd, onSharedFile } = openPlain(named, options);
+  return { ...openAt(fd, path, onSharedFile, given, entries), checkedAtNs };
+}
+
+/** Reads what an open archive says of itself. Closes it when that is not right. */
+function openAt(
+  fd: number,
+  path: string,
+  onSharedFile: boolean,
+  given: readonly string[],
+  entries: readonly string[],
+): LocatedArchive {
   try {
     const stat = fstatSync(fd);
-    if (!stat.isFile()) throw new WallaError('ERR_WALLA_ARCHIVE_FORMAT', `${path} is not a file`);
     const member = readManifestMember(fd, path, stat.size);
     const manifest = decodeAt(path, member);
     const expected = manifest.body.offset + manifest.body.bytes;
@@ -128,6 +168,7 @@ function open(path: string, given: readonly string[], entries: readonly string[]
     const roots = findRoots(path, manifest, given, entries);
     return {
       path,
+      onSharedFile,
       fd,
       bytes: stat.size,
       manifest,
@@ -135,6 +176,7 @@ function open(path: string, given: readonly string[], entries: readonly string[]
       programs: given.map((path, index) => ({ given: path, real: entries[index] ?? path })),
       roots,
       packed: false,
+      checkedAtNs: undefined,
     };
   } catch (error) {
     closeSync(fd);
@@ -154,10 +196,6 @@ function decodeAt(path: string, member: Buffer): Manifest {
 function readManifestMember(fd: number, path: string, fileBytes: number): Buffer {
   const header = Buffer.alloc(512);
   const got = readSync(fd, header, 0, 512, 0);
-  if (header[0] === 0x1f && header[1] === 0x8b)
-    throw new WallaError('ERR_WALLA_ARCHIVE_FORMAT', `${path} is compressed`, {
-      hint: `gunzip ${path} first`,
-    });
   const name = header.toString('latin1', 0, 100).replace(/\0.*$/s, '');
   if (got < 512 || name !== '.walla/manifest.json')
     throw new WallaError('ERR_WALLA_ARCHIVE_FORMAT', `${path} is not a walla archive`);
@@ -211,11 +249,12 @@ function checkPlatform({ path, manifest }: LocatedArchive): void {
       'ERR_WALLA_STALE',
       `${path} was packed by Node.js ${manifest.node}, this is ${process.version}`,
     );
+  const { conditions, preserveSymlinks } = resolutionRules();
   if (!fitsThisProcess(manifest))
     throw new WallaError(
       'ERR_WALLA_STALE',
-      `${path} was packed for conditions [${manifest.conditions.join(', ')}], this program runs with [${userConditions().join(', ')}]` +
-        (manifest.preserveSymlinks === preservesSymlinks()
+      `${path} was packed for conditions [${manifest.conditions.join(', ')}], this program runs with [${conditions.join(', ')}]` +
+        (manifest.preserveSymlinks === preserveSymlinks
           ? ''
           : ', and for another --preserve-symlinks'),
     );
@@ -256,17 +295,20 @@ function packInChild(entries: readonly string[], path: string): void {
   const env: NodeJS.ProcessEnv = { ...process.env };
   for (const name of launcherVariables(process.env)) Reflect.deleteProperty(env, name);
   delete env['NODE_OPTIONS'];
-  const conditions = userConditions().flatMap((condition) => ['--conditions', condition]);
+  const { conditions, preserveSymlinks } = resolutionRules();
+  const flags = ruleFlags();
+  if (preserveSymlinks) flags.push('--preserve-symlinks');
   // Loaded here alone: most jobs do not pack, and all would pay for it.
   const { spawnSync } = process.getBuiltinModule('node:child_process');
   const result = spawnSync(
     process.execPath,
     [
+      ...flags,
       `${packageDirectory()}/dist/cli.js`,
       'pack',
       '--quiet',
       '--json',
-      ...conditions,
+      ...userConditions(conditions).flatMap((condition) => ['--conditions', condition]),
       '-o',
       path,
       ...entries,

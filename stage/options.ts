@@ -1,6 +1,7 @@
 /** Reads every WALLA_* variable, so that a misspelt one is an error and not a surprise. */
 import { nearMiss } from '../native/near-miss.ts';
 import { WallaError } from './errors.ts';
+import type { TransportName } from './transport/transport.ts';
 
 export interface StageOptions {
   /** Path or URL of the archive; undefined: the cache beside the entry. */
@@ -17,6 +18,12 @@ export interface StageOptions {
   verbose: boolean;
   /** Whether fs reads are answered from the image. */
   shadow: boolean;
+  /** How the image gets to the nodes. */
+  transport: TransportName | 'auto';
+  /** Directory that holds the user's directory of downloads; 'off': none are kept; undefined: chosen. */
+  downloads: string | undefined;
+  /** How long the server of an archive may be silent. */
+  httpTimeoutMs: number;
 }
 
 type Environment = Record<string, string | undefined>;
@@ -27,13 +34,16 @@ const VARIABLES: Record<string, readonly string[] | undefined> = {
   WALLA_ARCHIVE: undefined,
   WALLA_ATTACH: undefined,
   WALLA_DIR: undefined,
+  WALLA_DOWNLOADS: undefined,
   WALLA_FAULT: undefined,
+  WALLA_HTTP_TIMEOUT: undefined,
   WALLA_KEEP: ['0', '1'],
   WALLA_MPI: ['openmpi', 'mpich', 'off', 'release'],
   WALLA_ON_ERROR: ['stop', 'fallback'],
   WALLA_SHADOW: ['on', 'off'],
   WALLA_STALE: ['check', 'use'],
   WALLA_TIMEOUT: undefined,
+  WALLA_TRANSPORT: ['auto', 'mpi', 'file', 'http', 'self'],
   WALLA_VERBOSE: ['0', '1'],
   // Read by the build alone.
   WALLA_MPICC: undefined,
@@ -71,6 +81,9 @@ export function readOptions(env: Environment): StageOptions {
     stale: env['WALLA_STALE'] === 'use' ? 'use' : 'check',
     verbose: env['WALLA_VERBOSE'] === '1',
     shadow: env['WALLA_SHADOW'] !== 'off',
+    transport: (given(env['WALLA_TRANSPORT']) ?? 'auto') as TransportName | 'auto',
+    downloads: given(env['WALLA_DOWNLOADS']),
+    httpTimeoutMs: readSeconds(env, 'WALLA_HTTP_TIMEOUT', 30) * 1000,
   };
 }
 
@@ -95,6 +108,17 @@ export function readTimeout(env: Environment): number {
 /** An empty variable is as good as none. */
 export function given(value: string | undefined): string | undefined {
   return value === '' ? undefined : value;
+}
+
+function readSeconds(env: Environment, name: string, standard: number): number {
+  const text = given(env[name]);
+  if (text === undefined) return standard;
+  const seconds = /^\d+(\.\d+)?$/.test(text) ? Number(text) : 0;
+  if (seconds >= 0.1 && seconds <= 86_400) return seconds;
+  throw new WallaError(
+    'ERR_WALLA_OPTION',
+    `${name} is "${text}", not a number of seconds from 0.1`,
+  );
 }
 
 function unknownVariable(name: string): WallaError {

@@ -2,7 +2,7 @@
  * Puts the archive on every node: node leaders reserve, receive, verify, extract and publish; then all
  * ranks take hold of what their leader published.
  */
-import { closeSync, readSync } from 'node:fs';
+import { closeSync, openSync, readSync } from 'node:fs';
 import type { Communicator } from '../native/communicator.ts';
 import { loadAddon } from '../native/load-addon.ts';
 import { WallaError } from './errors.ts';
@@ -12,12 +12,17 @@ import type { LocatedArchive } from './locate.ts';
 import type { StageOptions } from './options.ts';
 import { baseCandidates, chooseBase, chooseExecutableBase } from './staging-base.ts';
 import { type HeldImage, type Placement, StagingDirectory } from './staging-directory.ts';
-import { copyImage } from './transport/file.ts';
-import { broadcastImage } from './transport/mpi.ts';
+import { isArchiveUrl } from './transport/archive-url.ts';
+import { chooseTransport } from './transport/choose.ts';
 
 /** What every rank must know of the archive; the root rank alone has it open. */
 export interface ArchivePlan {
+  /** Path or URL, for messages: without credentials. */
   path: string;
+  /** Whether every node can open the archive by `path`. */
+  onSharedFile: boolean;
+  /** The root's choice: ranks that disagreed would wait for each other. */
+  transport: StageOptions['transport'];
   identity: string;
   bytes: number;
   bodyOffset: number;
@@ -154,14 +159,26 @@ class NodePlacement {
   }
 
   #transfer(leaders: Communicator): number {
-    const { bytes, bodyOffset, bodySha256, path } = this.#plan;
-    const transport = leaders.size > 1 ? broadcastImage : copyImage;
-    const digest = transport(leaders, {
-      source: () => this.#source,
-      targetFd: this.#placement?.imageFd ?? -1,
-      bytes,
-      hashFrom: bodyOffset,
-    });
+    const { bytes, bodyOffset, bodySha256, path, transport, onSharedFile } = this.#plan;
+    const { archive, httpTimeoutMs } = this.#options;
+    const opened: number[] = [];
+    let digest: string | undefined;
+    try {
+      digest = chooseTransport(
+        transport,
+        leaders.size,
+        onSharedFile,
+      )(leaders, {
+        source: () => this.#sourceFd(opened),
+        targetFd: this.#placement?.imageFd ?? -1,
+        bytes,
+        hashFrom: bodyOffset,
+        url: archive !== undefined && isArchiveUrl(archive) ? archive : undefined,
+        timeoutMs: httpTimeoutMs,
+      });
+    } finally {
+      opened.forEach(closeSync);
+    }
     if (digest === undefined || !this.#placement) return 0;
     if (
       digest !== bodySha256 ||
@@ -185,6 +202,14 @@ class NodePlacement {
   #closeSource(): void {
     if (this.#held && this.#source >= 0) loadAddon().close(this.#source);
     this.#source = -1;
+  }
+
+  /** Leaders other than the root open the archive only where each copies it, which is not collective. */
+  #sourceFd(opened: number[]): number {
+    if (this.#source >= 0) return this.#source;
+    const fd = openSync(this.#plan.path, 'r');
+    opened.push(fd);
+    return fd;
   }
 
   #receivedIdentity(imageFd: number): string {

@@ -1,6 +1,6 @@
 /** What has to be the same on all ranks of a job, and how a difference is put into words. */
-import { preservesSymlinks, userConditions } from './attachment.ts';
 import type { StageOptions } from './options.ts';
+import { resolutionRules } from './resolution-rules.ts';
 import { WALLA_VERSION } from './version.ts';
 
 /** Names as a person gives them, values as text. */
@@ -11,11 +11,12 @@ export type Settings = Record<string, string>;
  * @param release whether MPI ends right after staging
  */
 export function settingsOf(options: StageOptions, release: boolean): Settings {
+  const { conditions, preserveSymlinks } = resolutionRules();
   return {
     walla: WALLA_VERSION,
     'Node.js ABI': process.versions.modules,
-    '--conditions': userConditions().join(),
-    '--preserve-symlinks': String(preservesSymlinks()),
+    'the rules of resolution': conditions.join(),
+    '--preserve-symlinks': String(preserveSymlinks),
     WALLA_ARCHIVE: options.archive ?? '',
     WALLA_STALE: options.stale,
     WALLA_KEEP: options.keep ? '1' : '0',

@@ -9,11 +9,12 @@ import { loadAddon } from '../native/load-addon.ts';
 import { packageDirectory } from '../native/addon-path.ts';
 import type { NativeImage } from '../native/addon.ts';
 import { type Attachment, fitsThisProcess, openAttachedImage } from './attachment.ts';
-import { shareWithChildren, inheritedAttachment } from './children.ts';
+import { inheritedAttachment, keepChildrenStaged, shareWithChildren } from './children.ts';
 import { WallaError } from './errors.ts';
 import { faultAt } from './fault.ts';
 import { Job } from './job.ts';
 import { locate, type LocatedArchive } from './locate.ts';
+import { noteLocated } from './located-note.ts';
 import type { StageOptions } from './options.ts';
 import { type ArchivePlan, place, type PlacedImage, releaseImages } from './place.ts';
 import { givenEntry } from './program-entry.ts';
@@ -22,17 +23,26 @@ import { settingsOf } from './settings.ts';
 import { summary } from './summary.ts';
 import type { Communicator } from '../native/communicator.ts';
 
-/** Attaches a child process or worker to the image its parent staged. Not collective. */
+/**
+ * Attaches a child process or worker to the image its parent staged. Not collective.
+ * @returns false if there is nothing to attach to
+ */
 export function attachInherited(options: StageOptions): boolean {
-  const attachment = inheritedAttachment(process.env);
-  if (!attachment || !fitsThisProcess(attachment)) return false;
+  const inherited = inheritedAttachment(process.env);
+  if (!inherited) return false;
+  const { attachment, shadow } = inherited;
+  // A child that was given other rules runs from the real files: it never stages for itself.
+  if (!fitsThisProcess(attachment)) return true;
   let image: NativeImage;
   try {
     image = openAttachedImage(attachment);
   } catch {
     return false; // the job that staged it is over: the real files are all there is
   }
-  install(image, attachment, entryOf(image, givenEntry()), options);
+  install(image, attachment, entryOf(image, givenEntry()), {
+    ...options,
+    shadow: options.shadow && shadow,
+  });
   return true;
 }
 
@@ -110,23 +120,26 @@ function locateAndPlace(job: Job, given: string | undefined, options: StageOptio
   const { world } = job;
   const entries = distinctEntries(world, given);
   const archive = job.phase('locate', () =>
-    world.rank === 0 ? locate(entries, options) : undefined,
+    world.rank === 0 ? locate(entries, options, world.size === 1) : undefined,
   );
   try {
     const plan = world.bcastJson(archive && planOf(archive, options), 0) as FullPlan;
-    return { archive, plan, placed: place(job, plan, archive, options) };
+    const placed = place(job, plan, archive, options);
+    if (world.size === 1 && archive?.checkedAtNs !== undefined)
+      noteLocated(placed.image, entries, options, archive.checkedAtNs);
+    return { archive, plan, placed };
   } finally {
     if (archive) closeSync(archive.fd);
   }
 }
 
-function planOf(
-  { path, identity, bytes, manifest, roots, programs }: LocatedArchive,
-  { verbose }: StageOptions,
-): FullPlan {
+function planOf(archive: LocatedArchive, { transport, verbose }: StageOptions): FullPlan {
+  const { path, onSharedFile, identity, bytes, manifest, roots, programs } = archive;
   const { body, counts, abi, conditions, preserveSymlinks } = manifest;
   return {
     path,
+    onSharedFile,
+    transport,
     identity,
     bytes,
     bodyOffset: body.offset,
@@ -174,6 +187,9 @@ function install(
     shadow: options.shadow,
     hooksThreadFile: `${packageDirectory()}/dist/hooks-thread.js`,
     localPath: (file) => localPath(image, attachment, file),
+    onBuiltins: (late) => {
+      keepChildrenStaged(attachment, options.shadow, late);
+    },
   });
 }
 

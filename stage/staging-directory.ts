@@ -8,6 +8,7 @@
  *         lock                      every process that uses the image holds a shared flock on it
  *         image                     the archive, byte for byte
  *         files/                    native addons and libraries, with their layout
+ *         located                   which question it was found for, and when (located-note.ts)
  *         keep                      present when the image is to outlive its last user
  *       <identity>.<pid>-<time>.partial/   the same, while it is being placed
  *

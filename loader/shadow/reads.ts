@@ -1,148 +1,209 @@
 /**
- * The read-only operations of `fs`, answered from the index. Each takes the arguments of the synchronous
- * form and returns its value, throws its error, or returns MISS: then the real function runs.
+ * The read-only operations of `fs`, answered from the index. Each takes the first two arguments of the
+ * function and its form, and returns its value, throws its error, or says MISS or Instead.
  */
 import fs from 'node:fs';
 import type { MainEntry } from '../main-entry.ts';
 import type { NativeImage } from '../../native/addon.ts';
-import { FLAG_FROZEN } from '../../stage/format/index-layout.ts';
-import type { Answer, ShadowedPaths } from './shadowed-path.ts';
+import { Instead, MISS, NOWHERE, type Read, shownPath } from './answer.ts';
+import type { LocalFiles } from './local-files.ts';
+import {
+  type Answer,
+  kindOf,
+  modeOf,
+  S_IFDIR,
+  S_IFLNK,
+  type ShadowedPaths,
+} from './shadowed-path.ts';
 import { statsOf } from './stats.ts';
 import { systemError } from './system-error.ts';
 
-export const MISS = Symbol('miss');
+const SOME_DIRECTORY = '/';
 
-export type Read = (path: unknown, options?: unknown) => unknown;
-
-const S_IFMT = 0o170000;
-const S_IFDIR = 0o040000;
-const S_IFLNK = 0o120000;
-const DT_DIRECTORY = 4;
-const DT_FILE = 8;
-const DT_LINK = 10;
-
-type Encoding = string | null | undefined;
+export type Encoding = string | null | undefined;
 
 export function createReads(
   paths: ShadowedPaths,
   main: MainEntry,
-  localPath: (entry: number) => string,
+  local: LocalFiles,
 ): Record<
   | 'stat'
   | 'lstat'
   | 'access'
   | 'exists'
   | 'readFile'
-  | 'readdir'
   | 'readlink'
   | 'realpath'
-  | 'open',
+  | 'open'
+  | 'openAsBlob',
   Read
 > {
   const { image } = paths;
 
-  function kind(number: number): number {
-    const out = new Float64Array(4);
-    image.stat(number, out);
-    return (out[0] ?? 0) & S_IFMT;
-  }
-
   function known(answer: Answer, syscall: string, path: unknown): number | typeof MISS {
     if (answer === undefined) return MISS;
-    if ('absent' in answer) throw systemError(answer.absent, syscall, shown(path));
+    if ('absent' in answer) throw systemError(answer.absent, syscall, shownPath(path));
     return answer.entry;
   }
 
-  function stat(path: unknown, options: unknown, follow: boolean): unknown {
+  function stat(path: unknown, options: unknown, isSync: boolean, follow: boolean): unknown {
     const answer = paths.ask(path, follow);
     const { bigint, throwIfNoEntry } = (options ?? {}) as {
       bigint?: boolean;
       throwIfNoEntry?: boolean;
     };
-    if (answer && 'absent' in answer && throwIfNoEntry === false)
-      return answer.absent === 'ENOENT' ? undefined : MISS;
+    if (answer && 'absent' in answer && throwIfNoEntry === false) {
+      // Versions differ in what this option means in other forms and for other errors.
+      return isSync && answer.absent === 'ENOENT'
+        ? undefined
+        : new Instead(NOWHERE[answer.absent], path);
+    }
     const found = known(answer, follow ? 'stat' : 'lstat', path);
     return found === MISS ? MISS : statsOf(image, found, bigint === true);
   }
 
   return {
-    stat: (path, options) => stat(path, options, true),
-    lstat: (path, options) => stat(path, options, false),
+    stat: (path, options, form) => stat(path, options, form === 'sync', true),
+    lstat: (path, options, form) => stat(path, options, form === 'sync', false),
     access(path, mode) {
+      if (mode !== undefined && typeof mode !== 'number') return MISS;
       const found = known(paths.ask(path, true), 'access', path);
+      if (found === MISS) return MISS;
       // Whether one may write is a question for the real file.
-      if (found === MISS || (typeof mode === 'number' && (mode & fs.constants.W_OK) !== 0))
+      if (mode !== undefined && (mode & ~(fs.constants.R_OK | fs.constants.X_OK)) !== 0)
         return MISS;
-      return mode === undefined || mode === fs.constants.F_OK || mode === fs.constants.R_OK
-        ? undefined
-        : MISS;
+      if (mode === undefined || (mode & fs.constants.X_OK) === 0) return undefined;
+      // The archive does not keep the owner, whom it takes to know what some may and others may not.
+      const executable = modeOf(image, found) & 0o111;
+      if (executable === 0) throw systemError('EACCES', 'access', shownPath(path));
+      return executable === 0o111 ? undefined : MISS;
     },
     exists(path) {
       const answer = paths.ask(path, true);
       return answer === undefined ? MISS : !('absent' in answer);
     },
     readFile(path, options) {
-      if (!isPlain(options)) return MISS;
-      const flag =
-        typeof options === 'object' ? (options as { flag?: string } | null)?.flag : undefined;
-      if (flag !== undefined && flag !== 'r') return MISS;
-      const found = known(paths.ask(path, true), 'open', path);
-      if (found === MISS) return MISS;
-      if (kind(found) === S_IFDIR) return MISS; // an error, worded in its own way by each form
+      const { flag, signal } = (typeof options === 'object' ? (options ?? {}) : {}) as {
+        flag?: unknown;
+        signal?: unknown;
+      };
+      if (!isReadFlag(flag)) {
+        paths.write(path);
+        return MISS;
+      }
+      const answer = paths.ask(path, true);
+      if (answer === undefined) return MISS;
+      if (!isPlain(options) || signal !== undefined || flag === 'rs' || flag === 'sr')
+        return 'absent' in answer
+          ? new Instead(NOWHERE[answer.absent], path)
+          : insteadOf(answer.entry, path);
+      const found = known(answer, 'open', path);
+      if (found === MISS || kindOf(image, found) === S_IFDIR) return insteadOf(found, path);
       return content(image, found, encodingOf(options));
-    },
-    readdir(path, options) {
-      if (!isPlain(options)) return MISS;
-      const found = known(paths.ask(path, true), 'scandir', path);
-      if (found === MISS) return MISS;
-      if (kind(found) !== S_IFDIR) return MISS;
-      return paths.isListingWritten(path) ? MISS : listing(image, found, String(path), options);
     },
     readlink(path, options) {
       if (!isPlain(options)) return MISS;
       const found = known(paths.ask(path, false), 'readlink', path);
       if (found === MISS) return MISS;
-      if (kind(found) !== S_IFLNK) throw systemError('EINVAL', 'readlink', shown(path));
+      if (kindOf(image, found) !== S_IFLNK)
+        throw systemError('EINVAL', 'readlink', shownPath(path));
       return encoded(image.linkText(found), encodingOf(options));
     },
-    realpath(path, options) {
+    realpath(path, options, form) {
       if (!isPlain(options)) return MISS;
       if (path === main.alias && main.alias !== undefined) return main.alias;
       const real = typeof path === 'string' ? main.realOf(path) : undefined;
       if (real !== undefined) return encoded(real, encodingOf(options));
-      const answer = paths.ask(path, true);
-      // The synchronous form names the component that is missing, the others do not.
-      if (answer === undefined || 'absent' in answer) return MISS;
-      return encoded(image.path(answer.entry), encodingOf(options));
+      const isWalk = form === 'sync' || form === 'callback';
+      const asked = isWalk ? withoutSlash(path) : path;
+      const answer = paths.ask(asked, true);
+      if (answer === undefined) return MISS;
+      if (!('absent' in answer)) return encoded(image.path(answer.entry), encodingOf(options));
+      if (!isWalk) throw systemError(answer.absent, 'realpath', shownPath(path));
+      // Node.js walks by itself here, and names the component that is missing.
+      const missing = firstMissing(paths, asked);
+      if (missing === undefined) return MISS;
+      throw systemError(missing.absent, 'lstat', missing.path);
     },
-    /** The path to open instead: a real file on this node with the same bytes. */
+    /** What to open instead: a real file on this node with the same bytes. */
     open(path, flags) {
-      if (flags !== undefined && flags !== null && flags !== 'r' && flags !== fs.constants.O_RDONLY)
+      if (!isReadFlag(flags)) {
+        paths.write(path);
         return MISS;
-      const found = known(paths.ask(path, true), 'open', path);
-      return found === MISS || kind(found) === S_IFDIR ? MISS : localPath(found);
+      }
+      const { O_NOFOLLOW } = fs.constants;
+      const follow = typeof flags !== 'number' || (flags & O_NOFOLLOW) === 0;
+      const found = known(paths.ask(path, follow), 'open', path);
+      if (found === MISS) return MISS;
+      if (kindOf(image, found) === S_IFLNK) throw systemError('ELOOP', 'open', shownPath(path));
+      // The descriptor of a directory tells its size and times: it is the real one's.
+      return kindOf(image, found) === S_IFDIR ? MISS : new Instead(local.file(found), path);
+    },
+    openAsBlob(path) {
+      const answer = paths.ask(path, true);
+      if (answer === undefined) return MISS;
+      return 'absent' in answer
+        ? new Instead(NOWHERE[answer.absent], path)
+        : insteadOf(answer.entry, path);
     },
   };
+
+  function insteadOf(found: number | typeof MISS, path: unknown): Instead | typeof MISS {
+    if (found === MISS) return MISS;
+    return new Instead(kindOf(image, found) === S_IFDIR ? SOME_DIRECTORY : local.file(found), path);
+  }
 }
 
-/** A path as `fs` shows it in an error. */
-function shown(path: unknown): string {
-  if (path instanceof URL) return decodeURIComponent(path.pathname);
-  return String(path);
+/** Node.js's own walk does not mind what a final slash says. */
+function withoutSlash(path: unknown): unknown {
+  const text = shownPath(path);
+  return text?.endsWith('/') && text.length > 1 ? text.replace(/\/+$/, '') : path;
 }
 
-/** Whether options are such that there is nothing to refuse and nothing to wait for. */
-function isPlain(options: unknown): boolean {
+/** The path, links followed, up to and with the first component that does not exist. */
+function firstMissing(
+  paths: ShadowedPaths,
+  path: unknown,
+): { absent: 'ENOENT' | 'ENOTDIR'; path: string } | undefined {
+  const absolute = paths.absolute(path);
+  if (absolute === undefined) return undefined;
+  for (let end = absolute.length; end > 0; end = absolute.lastIndexOf('/', end - 1)) {
+    const parent = paths.ask(absolute.slice(0, absolute.lastIndexOf('/', end - 1)), true);
+    if (parent === undefined) return undefined;
+    if ('absent' in parent) continue;
+    const slash = absolute.lastIndexOf('/', end - 1);
+    const name = absolute.slice(slash, end);
+    const isDirectory = kindOf(paths.image, parent.entry) === S_IFDIR;
+    const missing = paths.ask(absolute.slice(0, end), false);
+    // A link that leads nowhere is there itself: what it leads to is missing, and Node.js says so.
+    if (!missing || !('absent' in missing)) return undefined;
+    return {
+      absent: isDirectory ? 'ENOENT' : 'ENOTDIR',
+      path: paths.image.path(parent.entry) + name,
+    };
+  }
+  return undefined;
+}
+
+/** Whether a file is opened for reading and nothing else. */
+export function isReadFlag(flags: unknown): boolean {
+  if (flags === undefined || flags === null) return true;
+  if (typeof flags === 'string') return flags === 'r' || flags === 'rs' || flags === 'sr';
+  if (typeof flags !== 'number') return false;
+  const { O_WRONLY, O_RDWR, O_CREAT, O_TRUNC, O_APPEND } = fs.constants;
+  return (flags & (O_WRONLY | O_RDWR | O_CREAT | O_TRUNC | O_APPEND)) === 0;
+}
+
+/** Whether options are such that there is nothing to refuse. */
+export function isPlain(options: unknown): boolean {
   if (options === undefined || options === null) return true;
   if (typeof options !== 'string' && typeof options !== 'object') return false;
-  const { signal, recursive } = options as { signal?: unknown; recursive?: unknown };
   const encoding = encodingOf(options);
-  const isKnown = !encoding || encoding === 'buffer' || Buffer.isEncoding(encoding);
-  return isKnown && signal === undefined && !recursive;
+  return !encoding || encoding === 'buffer' || Buffer.isEncoding(encoding);
 }
 
 /** Also undefined for the private cache that Node.js's own loader passes to realpathSync. */
-function encodingOf(options: unknown): Encoding {
+export function encodingOf(options: unknown): Encoding {
   if (typeof options === 'string') return options;
   return (options as { encoding?: Encoding } | null | undefined)?.encoding;
 }
@@ -153,39 +214,8 @@ function content(image: NativeImage, entry: number, encoding: Encoding): string 
   return !encoding || encoding === 'buffer' ? bytes : bytes.toString(encoding as BufferEncoding);
 }
 
-function encoded(text: string, encoding: Encoding): string | Buffer {
+export function encoded(text: string, encoding: Encoding): string | Buffer {
   if (!encoding || encoding === 'utf8' || encoding === 'utf-8') return text;
   const bytes = Buffer.from(text);
   return encoding === 'buffer' ? bytes : bytes.toString(encoding as BufferEncoding);
-}
-
-function listing(image: NativeImage, entry: number, path: string, options: unknown): unknown {
-  const { withFileTypes } = (typeof options === 'object' ? (options ?? {}) : {}) as {
-    withFileTypes?: boolean;
-  };
-  const isFrozen = (image.flags(entry) & FLAG_FROZEN) !== 0;
-  const found = !isFrozen ? undefined : image.listing(entry);
-  if (!found) return MISS;
-  const encoding = encodingOf(options);
-  if (!withFileTypes) return found.names.map((name) => encoded(name, encoding));
-  if (encoding && encoding !== 'utf8') return MISS;
-  // Its constructor is not in the documentation, but `fs.Dirent` is public and the same in all versions.
-  const Dirent = fs.Dirent as unknown as new (
-    name: string,
-    type: number,
-    parentPath: string,
-  ) => fs.Dirent;
-  const { UV_DIRENT_FILE, UV_DIRENT_DIR, UV_DIRENT_LINK } = fs.constants as unknown as Record<
-    string,
-    number
-  >;
-  const types = new Map([
-    [DT_FILE, UV_DIRENT_FILE],
-    [DT_DIRECTORY, UV_DIRENT_DIR],
-    [DT_LINK, UV_DIRENT_LINK],
-  ]);
-  if (found.types.some((type) => !types.has(type))) return MISS;
-  return found.names.map(
-    (name, index) => new Dirent(name, types.get(found.types[index] ?? 0) ?? 0, path),
-  );
 }

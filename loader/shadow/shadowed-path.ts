@@ -3,6 +3,7 @@
  */
 import { resolve as resolvePath } from 'node:path';
 import type { NativeImage } from '../../native/addon.ts';
+import { FLAG_FROZEN } from '../../stage/format/index-layout.ts';
 import { pathOf } from '../lookup.ts';
 
 /** What the archive says of a path. */
@@ -11,11 +12,31 @@ export type Answer = { entry: number } | { absent: 'ENOENT' | 'ENOTDIR' } | unde
 const ABSENT = -2;
 const NOT_A_DIRECTORY = -3;
 
+const S_IFMT = 0o170000;
+export const S_IFDIR = 0o040000;
+export const S_IFREG = 0o100000;
+export const S_IFLNK = 0o120000;
+
+const stat = new Float64Array(4);
+
+/** Mode of an entry, type bits included. */
+export function modeOf(image: NativeImage, entry: number): number {
+  image.stat(entry, stat);
+  return stat[0] ?? 0;
+}
+
+/** Type bits of an entry's mode. */
+export function kindOf(image: NativeImage, entry: number): number {
+  return modeOf(image, entry) & S_IFMT;
+}
+
 export class ShadowedPaths {
   readonly image: NativeImage;
   readonly #roots: readonly string[];
   /** Paths the program has written to, with everything below them. */
   readonly #written = new Set<string>();
+  /** Directories whose listing, or that of one below them, is not the archive's any more. */
+  readonly #changedBelow = new Set<string>();
 
   constructor(image: NativeImage, roots: readonly string[]) {
     this.image = image;
@@ -27,7 +48,7 @@ export class ShadowedPaths {
     let text: string | undefined;
     if (typeof path === 'string') text = path;
     else if (path instanceof URL) text = pathOf(path.href);
-    else if (Buffer.isBuffer(path)) text = path.toString();
+    else if (path instanceof Uint8Array) text = textOf(path);
     if (text === undefined || text === '' || text.includes('\0')) return undefined;
     if (!text.startsWith('/') || /\/\.{0,2}(\/|$)/.test(text)) text = resolvePath(text);
     return this.#roots.some((root) => text.startsWith(root)) ? text : undefined;
@@ -40,18 +61,30 @@ export class ShadowedPaths {
     // A final slash asks for a directory, at the end of a link too.
     const isDirectory = endsWithSlash(path);
     const entry = this.image.find(absolute, follow || isDirectory);
-    if (entry >= 0) return isDirectory && !this.image.listing(entry) ? undefined : { entry };
-    if (entry === ABSENT) return { absent: 'ENOENT' };
-    return entry === NOT_A_DIRECTORY ? { absent: 'ENOTDIR' } : undefined;
+    if (entry >= 0) {
+      if (isDirectory && kindOf(this.image, entry) !== S_IFDIR) return { absent: 'ENOTDIR' };
+      return this.#isRealWritten(absolute, entry) ? undefined : { entry };
+    }
+    if (entry !== ABSENT && entry !== NOT_A_DIRECTORY) return undefined;
+    if (this.#written.size > 0) {
+      const real = this.#realChild(absolute, absolute.slice(0, absolute.lastIndexOf('/')));
+      if (real !== undefined && this.isWritten(real)) return undefined;
+    }
+    return { absent: entry === ABSENT ? 'ENOENT' : 'ENOTDIR' };
   }
 
   /** From now on this path, what is below it and the listing of its directory are the real ones. */
   write(path: unknown): void {
     let absolute = this.absolute(path);
+    if (absolute?.endsWith('/')) absolute = absolute.slice(0, -1);
     while (absolute !== undefined) {
       const parent = absolute.slice(0, absolute.lastIndexOf('/'));
-      this.#written.add(absolute);
-      this.#written.add(parent + '/');
+      this.#note(absolute, parent);
+      // The same file by the path that links lead to: a later read may come by either.
+      const entry = this.image.find(absolute, true);
+      const real = entry >= 0 ? this.image.path(entry) : this.#realChild(absolute, parent);
+      if (real !== undefined && real !== absolute)
+        this.#note(real, real.slice(0, real.lastIndexOf('/')));
       // A directory that is made on the way (`mkdir` with `recursive`) is new as well.
       absolute = this.image.find(parent, true) === ABSENT ? parent : undefined;
     }
@@ -64,8 +97,17 @@ export class ShadowedPaths {
 
   /** Whether the directory's own listing can have changed by a write of this program. */
   isListingWritten(path: unknown): boolean {
+    if (this.#written.size === 0) return false;
     const absolute = this.absolute(path);
-    return absolute !== undefined && this.#written.has(absolute + '/');
+    if (absolute === undefined) return false;
+    if (this.#written.has(absolute.replace(/\/$/, '') + '/')) return true;
+    const entry = this.image.find(absolute, true);
+    return entry >= 0 && this.#written.has(this.image.path(entry) + '/');
+  }
+
+  /** Whether the program has written to this directory, or to anything below it. */
+  isChangedBelow(directory: number): boolean {
+    return this.#changedBelow.size > 0 && this.#changedBelow.has(this.image.path(directory));
   }
 
   /** @param path absolute and normalized */
@@ -75,9 +117,43 @@ export class ShadowedPaths {
       if (this.#written.has(path.slice(0, end))) return true;
     return false;
   }
+
+  /** Whether the archive has the whole content of this directory, for as long as the job runs. */
+  isFrozen(directory: number): boolean {
+    return (this.image.flags(directory) & FLAG_FROZEN) !== 0;
+  }
+
+  #note(absolute: string, parent: string): void {
+    this.#written.add(absolute);
+    this.#written.add(parent + '/');
+    for (let end = parent.length; end > 0; end = absolute.lastIndexOf('/', end - 1))
+      this.#changedBelow.add(absolute.slice(0, end));
+  }
+
+  /** Where a name that the archive does not hold stands, if its directory was reached by a link. */
+  #realChild(absolute: string, parent: string): string | undefined {
+    const directory = this.image.find(parent, true);
+    return directory < 0
+      ? undefined
+      : this.image.path(directory) + absolute.slice(absolute.lastIndexOf('/'));
+  }
+
+  /** A path through a link that has not been written itself may lead to what has. */
+  #isRealWritten(absolute: string, entry: number): boolean {
+    if (this.#written.size === 0) return false;
+    const real = this.image.path(entry);
+    return real !== absolute && this.isWritten(real);
+  }
+}
+
+/** Undefined where the bytes are not UTF-8: the archive's names are, so it is none of them. */
+function textOf(bytes: Uint8Array): string | undefined {
+  const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString();
+  return text.includes('\uFFFD') ? undefined : text;
 }
 
 function endsWithSlash(path: unknown): boolean {
   if (typeof path === 'string') return path.endsWith('/');
-  return path instanceof URL ? path.pathname.endsWith('/') : String(path).endsWith('/');
+  if (path instanceof URL) return path.pathname.endsWith('/');
+  return path instanceof Uint8Array && path.at(-1) === 0x2f;
 }

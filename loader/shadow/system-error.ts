@@ -4,7 +4,9 @@ import { constants } from 'node:os';
 const TEXTS = {
   ENOENT: 'no such file or directory',
   ENOTDIR: 'not a directory',
+  EACCES: 'permission denied',
   EINVAL: 'invalid argument',
+  ELOOP: 'too many symbolic links encountered',
 } as const;
 
 export type SystemCode = keyof typeof TEXTS;

@@ -60,7 +60,7 @@ function splitOperands(operands: string[], raw: string[]): [entries: string[], a
 
 async function run(entries: string[], args: string[], flags: Flags): Promise<void> {
   const { pack } = await import('../pack/pack.ts');
-  const { resolutionFlags } = await import('../pack/conditions.ts');
+  const { resolutionRules } = await import('../resolution-rules.ts');
   const bar = await progressBar(flags.quiet === true || flags.json === true);
   let summary: PackSummary;
   try {
@@ -69,7 +69,7 @@ async function run(entries: string[], args: string[], flags: Flags): Promise<voi
       output: flags.output,
       include: flags.include,
       exclude: flags.exclude,
-      conditions: [...resolutionFlags().conditions, ...flags.conditions],
+      conditions: [...resolutionRules().conditions, ...flags.conditions],
       record: flags.record ? args : undefined,
       dryRun: flags.dryRun,
       progress: bar,

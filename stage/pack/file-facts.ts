@@ -32,6 +32,7 @@ export interface FileFacts {
   requires: string[];
   patterns: Scan['patterns'];
   urls: string[];
+  computed: Scan['computed'];
   suspicious: boolean;
   libraries?: ElfLibraries | undefined;
   assets?: Assets | undefined;
@@ -54,6 +55,7 @@ export function readFacts(
     requires: [],
     patterns: [],
     urls: [],
+    computed: [],
     suspicious: false,
   };
   try {
@@ -78,11 +80,12 @@ function readContent(path: string, facts: FileFacts, packageType: PackageType): 
   );
   facts.format = format;
   if (javascript === undefined || facts.flags & FLAG_ELF) return;
-  const { imports, requires, patterns, urls, suspicious } = scanSource(path, javascript);
+  const { imports, requires, patterns, urls, computed, suspicious } = scanSource(path, javascript);
   facts.imports = unique(imports);
   facts.requires = unique(requires);
   facts.patterns = patterns;
   facts.urls = unique(urls);
+  facts.computed = computed;
   facts.suspicious = suspicious;
 }
 

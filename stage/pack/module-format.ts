@@ -1,6 +1,7 @@
 import * as nodeModule from 'node:module';
 import { extname } from 'node:path';
 import vm from 'node:vm';
+import { ruleFlags } from '../resolution-rules.ts';
 import type { ModuleFormat } from '../format/index-layout.ts';
 
 export type PackageType = 'module' | 'commonjs' | undefined;
@@ -51,7 +52,13 @@ export function fileFormat(
 }
 
 function javascript(type: PackageType, source: string): FileFormat {
-  return { format: type ?? (hasModuleSyntax(source) ? 'module' : 'commonjs'), javascript: source };
+  return { format: type ?? detected(source), javascript: source };
+}
+
+/** Undefined where Node.js was told not to look: what such a file then does is for Node.js to say. */
+function detected(source: string): 'module' | 'commonjs' | undefined {
+  if (!hasModuleSyntax(source)) return 'commonjs';
+  return ruleFlags().includes('--no-experimental-detect-module') ? undefined : 'module';
 }
 
 function typescript(path: string, type: PackageType, read: () => string): FileFormat {
@@ -71,8 +78,8 @@ function typescript(path: string, type: PackageType, read: () => string): FileFo
   }
   const extension = extname(path);
   const decided = extension === '.mts' ? 'module' : extension === '.cts' ? 'commonjs' : type;
-  const format = decided ?? (hasModuleSyntax(source) ? 'module' : 'commonjs');
-  return { format: `${format}-typescript`, javascript: source };
+  const format = decided ?? detected(source);
+  return { format: format && `${format}-typescript`, javascript: source };
 }
 
 const WRAPPER = ['exports', 'require', 'module', '__filename', '__dirname'];

@@ -6,7 +6,6 @@ import type { Manifest, ManifestFields } from '../format/manifest.ts';
 import { WALLA_VERSION } from '../version.ts';
 import { openArchive } from './archive-reader.ts';
 import { writeArchive } from './archive-writer.ts';
-import { resolutionFlags, sorted } from './conditions.ts';
 import { contentsOf, isNative, type Contents } from './contents.ts';
 import { findEntry, type Entry } from './entries.ts';
 import { fingerprint } from './fingerprint.ts';
@@ -15,6 +14,7 @@ import { Patterns } from './globs.ts';
 import { includedFiles } from './include.ts';
 import { libcName } from './libc.ts';
 import { record } from './record.ts';
+import { resolutionRules, sorted } from '../resolution-rules.ts';
 import { Resolver } from './resolver.ts';
 import { SourceTree } from './source-tree.ts';
 import { makeWallaDirectory, notesPath, readNotes, writeNotes } from './trace-notes.ts';
@@ -82,7 +82,7 @@ class Packing {
   readonly #notesPath: string;
 
   constructor(options: PackOptions) {
-    const flags = resolutionFlags();
+    const flags = resolutionRules();
     this.#options = options;
     this.#directory = resolve(options.directory ?? '.');
     this.#conditions = sorted(options.conditions ?? flags.conditions);

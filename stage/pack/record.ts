@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { WallaError } from '../errors.ts';
+import { ruleFlags, userConditions } from '../resolution-rules.ts';
 import type { Question } from './resolver.ts';
 import { packageScopeOf } from './record-scope.ts';
 
@@ -46,7 +47,8 @@ export async function record(
 function run(entry: string, args: string[], notes: string, options: RecordOptions): Promise<void> {
   const recorder = fileURLToPath(new URL('./recorder.cjs', import.meta.url));
   const flags = [
-    ...options.conditions.map((condition) => `--conditions=${condition}`),
+    ...ruleFlags(),
+    ...userConditions(options.conditions).map((condition) => `--conditions=${condition}`),
     ...(options.preserveSymlinks ? ['--preserve-symlinks'] : []),
   ];
   const preload = `--require=${JSON.stringify(recorder)}`;

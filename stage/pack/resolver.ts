@@ -1,5 +1,6 @@
 import { Worker } from 'node:worker_threads';
 import { WallaError } from '../errors.ts';
+import { ruleFlags, userConditions } from '../resolution-rules.ts';
 
 export type Kind = 'import' | 'require';
 
@@ -45,7 +46,8 @@ export class Resolver {
       execArgv: [
         '--experimental-import-meta-resolve',
         '--no-warnings',
-        ...conditions.map((condition) => `--conditions=${condition}`),
+        ...ruleFlags(),
+        ...userConditions(conditions).map((condition) => `--conditions=${condition}`),
         ...(preserveSymlinks ? ['--preserve-symlinks'] : []),
       ],
       // Preloads and conditions of NODE_OPTIONS must not reach it: conditions were passed above.

@@ -10,6 +10,8 @@ export interface Scan {
   patterns: { kind: 'import' | 'require'; pattern: string }[];
   /** Relative references of `new URL(…, import.meta.url)`. */
   urls: string[];
+  /** Ways in which it loads names that its own text does not tell. */
+  computed: ('import' | 'require')[];
   /** It has import or export statements, or import.meta. */
   moduleSyntax: boolean;
   /** It may refer to files in ways only a closer look finds. */
@@ -30,6 +32,9 @@ const ASSET_WORDS =
 const SPECIAL_FILES =
   /\/node_modules\/(?:@generated\/photon\/index\.js|@serialport\/bindings-cpp\/dist\/index\.js|argon2\/argon2\.js|bull\/lib\/commands\/index\.js|camaro\/dist\/camaro\.js|esbuild\/lib\/main\.js|ffmpeg-static\/index\.js|geo-tz\/dist\/geo-tz\.js|geoip-lite\/lib\/geoip\.js|google-gax\/build\/src\/grpc\.js|oracledb\/lib\/oracledb\.js|phantomjs-prebuilt\/lib\/phantomjs\.js|pixelmatch\/index\.js|playwright-core\/index\.js|remark-prism\/src\/highlight\.js|semver\/index\.js|sharp\/lib\/index\.js|shiki\/dist\/index\.js|socket\.io\/lib\/index\.js|typescript\/lib\/tsc\.js|uglify-es\/tools\/node\.js|uglify-js\/tools\/node\.js)$/;
 
+/** Packages that find the caller's native addon, in a package of its own for each platform. */
+const LOADERS_OF_NATIVES = /^node-gyp-build(?:-optional-packages)?$/;
+
 const REQUIRE_NAMES = ['require', '__require\\d*', '__non_webpack_require__'];
 
 /**
@@ -44,6 +49,7 @@ export function scanSource(path: string, source: string): Scan {
     requires: [],
     patterns: [],
     urls: [],
+    computed: [],
     moduleSyntax: false,
     suspicious: ASSET_WORDS.test(source) || SPECIAL_FILES.test(path),
   };
@@ -54,6 +60,11 @@ export function scanSource(path: string, source: string): Scan {
   } catch {
     guess(scan, source);
   }
+  if (
+    scan.requires.some((name) => LOADERS_OF_NATIVES.test(name)) &&
+    !scan.computed.includes('require')
+  )
+    scan.computed.push('require');
   return scan;
 }
 
@@ -117,6 +128,8 @@ function addImport(scan: Scan, found: Import, marked: Marked): void {
     scan.patterns.push({ kind: isRequire ? 'require' : 'import', pattern: found.specifier });
   }
   if (found.specifier === undefined || found.glob) {
+    const kind = isRequire ? 'require' : 'import';
+    if (!scan.computed.includes(kind)) scan.computed.push(kind);
     // A lone name is a function's argument far more often than a constant.
     const argument = marked.source.slice(found.start, found.end);
     if (!/^[\w$.]*$/.test(argument)) scan.suspicious = true;

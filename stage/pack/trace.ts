@@ -5,6 +5,7 @@ import { WallaError } from '../errors.ts';
 import { AssetFinder, assetsHold } from './assets.ts';
 import { readFacts, type FileFacts } from './file-facts.ts';
 import type { Patterns } from './globs.ts';
+import { OptionalDependencyFinder } from './optional-dependencies.ts';
 import { expandPattern } from './name-patterns.ts';
 import { Resolver, type AbsentError, type Answer, type Kind, type Question } from './resolver.ts';
 import { scannerReady } from './scan.ts';
@@ -74,6 +75,7 @@ class Tracer {
   readonly #facts = new Map<string, FileFacts>();
   readonly #asked = new Map<string, TracedResolution | null>();
   readonly #assets: AssetFinder;
+  readonly #optional = new OptionalDependencyFinder();
   /** Files to look at; the value says whether one was reached as a module. */
   #queue = new Map<string, boolean>();
   #suspects: string[] = [];
@@ -153,7 +155,7 @@ class Tracer {
 
     for (const url of facts.urls) this.#addUrl(path, url);
     for (const file of libraryFiles(path, facts)) this.#addAsset(file);
-    const questions = [
+    const questions: Question[] = [
       ...facts.imports.map((specifier) => ({ kind: 'import', parent: path, specifier }) as const),
       ...facts.requires.map((specifier) => ({ kind: 'require', parent: path, specifier }) as const),
       ...facts.patterns.flatMap(({ kind, pattern }) =>
@@ -164,6 +166,7 @@ class Tracer {
         })),
       ),
     ];
+    if (scope !== undefined) questions.push(...this.#addOptional(path, facts, scope.path));
     if (!facts.suspicious) return questions;
     if (facts.assets === undefined || !assetsHold(facts.assets)) {
       this.#suspects.push(path);
@@ -194,6 +197,19 @@ class Tracer {
   #addAssets(path: string, facts: FileFacts): Question[] {
     for (const file of facts.assets?.files ?? []) this.#addAsset(file);
     return (facts.assets?.names ?? []).map((name) => ({ ...name, parent: path }));
+  }
+
+  /** Where a file loads names it works out, any optional dependency of its package may be one. */
+  #addOptional(path: string, facts: FileFacts, manifest: string): Question[] {
+    if (facts.computed.length === 0) return [];
+    const { names, files } = this.#optional.of(manifest);
+    for (const file of files) this.#addAsset(file);
+    // The package's own directory asks where createRequire is given its package.json.
+    return names.flatMap((specifier) =>
+      facts.computed.flatMap((kind) =>
+        [path, manifest].map((parent) => ({ kind, parent, specifier })),
+      ),
+    );
   }
 
   async #lookCloser(): Promise<void> {

@@ -1,6 +1,6 @@
-/** One node, or no MPI: the leader copies the archive. */
-import { loadAddon } from '../../native/load-addon.ts';
+/** Every leader that lacks the image copies the archive itself: one large read a node, and no MPI. */
+import { copyFrom } from './copy.ts';
 import type { Transport } from './transport.ts';
 
-export const copyImage: Transport = (_leaders, { source, targetFd, bytes, hashFrom }) =>
-  targetFd < 0 ? undefined : loadAddon().copyFile(source(), targetFd, bytes, hashFrom);
+export const copyOnEachNode: Transport = (_leaders, transfer) =>
+  transfer.targetFd < 0 ? undefined : copyFrom(transfer.source, transfer);

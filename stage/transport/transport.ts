@@ -1,8 +1,13 @@
-/** How an image gets from the root to the node leaders. */
+/** How an image gets from where the archive is to the node leaders. docs/transports.md says which is for what. */
 import type { Communicator } from '../../native/communicator.ts';
 
+export type TransportName = 'mpi' | 'file' | 'http' | 'self';
+
 export interface Transfer {
-  /** Opens what the root sends: called on the root alone. */
+  /**
+   * Opens what this leader sends or copies, and has it closed later. `mpi` and `self` call it on the root, `file` on
+   * every leader, `http` on the root.
+   */
   source: () => number;
   /** Where this leader receives: a file of the full size, or -1 when its node has the image already. */
   targetFd: number;
@@ -10,10 +15,16 @@ export interface Transfer {
   bytes: number;
   /** Where the digest starts. */
   hashFrom: number;
+  /** URL with its credentials: for `http`. */
+  url: string | undefined;
+  /** How long a server may be silent: for `http`. */
+  timeoutMs: number;
 }
 
 /**
  * Collective over the leaders. The root is leader 0.
- * @returns hex SHA-256 of what arrived, from `hashFrom` on; undefined when this leader took no part
+ * @returns hex SHA-256 of what arrived, from `hashFrom` on; undefined when this leader took no part. The caller
+ *   compares it.
+ * @throws on one leader or on all; the caller agrees on the outcome. Targets are then incomplete.
  */
 export type Transport = (leaders: Communicator, transfer: Transfer) => string | undefined;

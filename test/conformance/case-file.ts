@@ -3,7 +3,7 @@
  *
  *     What the case is about.
  *
- *     pack main.mjs other.cjs
+ *     pack main.mjs other.cjs --include={root}/data/**
  *     run main.mjs
  *     run node>=22 TZ=UTC --enable-source-maps main.mjs
  *     leaves openat /main.mjs.map
@@ -12,10 +12,14 @@
  *     console.log(1);
  *     -- node_modules/a -> ../packages/a --
  *
+ * `packages a b` copies these packages, and what they depend on, from test/packages.
+ *
  * A word with spaces stands in double quotes, as JSON. `{root}` stands for the tree's directory,
- * `{repo}` for walla's.
+ * `{repo}` for walla's, `{stage}` for where walla is preloaded if not before everything else.
  */
 import {
+  cpSync,
+  existsSync,
   mkdirSync,
   mkdtempSync,
   readFileSync,
@@ -27,6 +31,7 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 
 /** One way to run a case's program. */
 export interface Run {
@@ -48,6 +53,17 @@ export interface Case {
   runs: readonly Run[];
   files: ReadonlyMap<string, string>;
   links: ReadonlyMap<string, string>;
+  /** Names of packages to copy. */
+  packages: readonly string[];
+}
+
+/** Where `npm ci` puts popular packages for the tests. */
+const INSTALLED = fileURLToPath(new URL('../packages/node_modules', import.meta.url));
+
+/** Why a case cannot be run here, or false. */
+export function whyNot({ packages }: Case): string | false {
+  const isMissing = packages.length > 0 && !existsSync(INSTALLED);
+  return isMissing && 'test/packages is not installed';
 }
 
 /** All files are this old, so that nothing depends on when a test ran. */
@@ -64,11 +80,14 @@ export function readCase(file: URL): Case {
     else links.set(path, target);
   }
   const lines = head.split('\n');
+  const listed = (verb: string) =>
+    lines
+      .filter((line) => line.startsWith(`${verb} `))
+      .flatMap((line) => words(line.slice(verb.length + 1)));
   return {
     name,
-    entries: lines
-      .filter((line) => line.startsWith('pack '))
-      .flatMap((line) => words(line.slice(5))),
+    entries: listed('pack'),
+    packages: listed('packages'),
     runs: lines.flatMap((line, index) =>
       line.startsWith('run ') ? [readRun(line.slice(4), lines.slice(index + 1))] : [],
     ),
@@ -112,11 +131,31 @@ function words(text: string): string[] {
   );
 }
 
+/** Packages and those they need, however far; npm has laid them out flat. */
+function withDependencies(names: readonly string[]): Set<string> {
+  const all = new Set(names);
+  for (const name of all) {
+    const manifest = JSON.parse(readFileSync(join(INSTALLED, name, 'package.json'), 'utf8')) as {
+      dependencies?: Record<string, string>;
+    };
+    for (const dependency of Object.keys(manifest.dependencies ?? {}))
+      if (existsSync(join(INSTALLED, dependency))) all.add(dependency);
+  }
+  return all;
+}
+
 /** A case's tree on disk. */
 export class CaseTree {
   readonly root = realpathSync(mkdtempSync(join(tmpdir(), 'walla-case-')));
 
-  constructor({ files, links }: Case) {
+  constructor({ files, links, packages }: Case) {
+    for (const name of withDependencies(packages)) {
+      const path = join('node_modules', name);
+      cpSync(join(INSTALLED, name), join(this.root, path), {
+        recursive: true,
+        preserveTimestamps: true,
+      });
+    }
     for (const [path, content] of files) {
       const file = join(this.root, path);
       mkdirSync(dirname(file), { recursive: true });

@@ -65,5 +65,8 @@ test('without variables staging checks, stops at errors and shadows fs', () => {
     stale: 'check',
     verbose: false,
     shadow: true,
+    transport: 'auto',
+    downloads: undefined,
+    httpTimeoutMs: 30_000,
   });
 });

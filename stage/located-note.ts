@@ -1,0 +1,98 @@
+/**
+ * Processes that start together on a node without MPI find and check the archive once: the first to have the node's
+ * lock leaves a note in the image's directory, and those that waited believe it if the check began after they had
+ * started. So a note is never older than a check of their own would be.
+ */
+import { closeSync, ftruncateSync, readFileSync, writeSync } from 'node:fs';
+import { loadAddon } from '../native/load-addon.ts';
+import type { StageOptions } from './options.ts';
+import { baseCandidates, chooseBase } from './staging-base.ts';
+import { type HeldImage, StagingDirectory } from './staging-directory.ts';
+
+const NAME = 'located';
+const IDENTITY = /^[0-9a-f]{64}$/;
+
+interface Note {
+  /** Digest of the question that the archive answers. */
+  question: string;
+  /** The clock below starts again with the machine, and a staging directory on disk outlives that. */
+  boot: string;
+  /** When the check began, on the clock that all processes of a node share. */
+  atNs: string;
+}
+
+/** Now, on the clock of `Note.atNs`. */
+export function clockNs(): bigint {
+  return process.hrtime.bigint();
+}
+
+/** Leaves a note that this image is the archive for a program. To be called with the node's lock. */
+export function noteLocated(
+  image: HeldImage,
+  entries: readonly string[],
+  options: StageOptions,
+  atNs: bigint,
+): void {
+  let fd = -1;
+  try {
+    const note: Note = { question: question(entries, options), boot: boot(), atNs: String(atNs) };
+    fd = loadAddon().openPrivateFileAt(image.directoryFd, NAME, 'open');
+    ftruncateSync(fd, 0);
+    writeSync(fd, JSON.stringify(note), 0);
+  } catch {
+    // Without a note, or with half of one, the others check for themselves.
+  } finally {
+    if (fd >= 0) closeSync(fd);
+  }
+}
+
+/**
+ * Finds the image that another process has checked since this one started. To be called with the node's lock.
+ * @returns a descriptor of the image, or undefined
+ */
+export function findLocated(entries: readonly string[], options: StageOptions): number | undefined {
+  const addon = loadAddon();
+  const startNs = clockNs() - BigInt(Math.ceil(performance.now() * 1e6));
+  const asked = question(entries, options);
+  const base = chooseBase(baseCandidates(process.env, options.directory));
+  const userFd = addon.openPrivateDirectory(new StagingDirectory(base).path, true);
+  try {
+    for (const name of addon.listDirectory(userFd).filter((name) => IDENTITY.test(name))) {
+      const directoryFd = addon.openPrivateDirectoryAt(userFd, name, false);
+      try {
+        const note = read(directoryFd);
+        if (note?.question !== asked || note.boot !== boot() || BigInt(note.atNs) < startNs)
+          continue;
+        const imageFd = addon.openPrivateFileAt(directoryFd, 'image', 'read');
+        if (imageFd >= 0) return imageFd;
+      } finally {
+        closeSync(directoryFd);
+      }
+    }
+    return undefined;
+  } catch {
+    return undefined; // whatever is wrong there, a check of one's own finds it
+  } finally {
+    closeSync(userFd);
+  }
+}
+
+function read(directoryFd: number): Note | undefined {
+  const fd = loadAddon().openPrivateFileAt(directoryFd, NAME, 'read');
+  if (fd < 0) return undefined;
+  try {
+    return JSON.parse(readFileSync(fd, 'utf8')) as Note;
+  } finally {
+    closeSync(fd);
+  }
+}
+
+/** A URL may hold a password: only a digest is written. */
+function question(entries: readonly string[], { archive, stale }: StageOptions): string {
+  const text = JSON.stringify([archive ?? null, process.cwd(), stale, entries]);
+  return loadAddon().sha256(Buffer.from(text));
+}
+
+function boot(): string {
+  return readFileSync('/proc/sys/kernel/random/boot_id', 'latin1').trim();
+}
