@@ -204,7 +204,7 @@ class NodePlacement {
     this.#source = -1;
   }
 
-  /** A leader that copies the archive by itself opens it by its path. */
+  /** Leaders other than the root open the archive only where each copies it, which is not collective. */
   #sourceFd(opened: number[]): number {
     if (this.#source >= 0) return this.#source;
     const fd = openSync(this.#plan.path, 'r');

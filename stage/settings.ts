@@ -15,7 +15,7 @@ export function settingsOf(options: StageOptions, release: boolean): Settings {
   return {
     walla: WALLA_VERSION,
     'Node.js ABI': process.versions.modules,
-    '--conditions': conditions.join(),
+    'the rules of resolution': conditions.join(),
     '--preserve-symlinks': String(preserveSymlinks),
     WALLA_ARCHIVE: options.archive ?? '',
     WALLA_STALE: options.stale,

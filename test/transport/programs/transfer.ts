@@ -6,7 +6,7 @@ import { closeSync, mkdirSync, openSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { loadAddon } from '../../../native/load-addon.ts';
 import { Communicator } from '../../../native/communicator.ts';
-import { failQuietly, openStagingMpi } from '../../../native/world.ts';
+import { failQuietly, openMpi } from '../../../native/world.ts';
 import { WallaError } from '../../../stage/errors.ts';
 import { decodeManifest } from '../../../stage/format/manifest.ts';
 import { Job } from '../../../stage/job.ts';
@@ -39,7 +39,7 @@ export interface Result {
 
 const [transport, text] = process.argv.slice(2) as [TransportName, string];
 const addon = loadAddon();
-const world = new Communicator(openStagingMpi().world);
+const world = new Communicator(openMpi().world);
 for (const setting of JSON.parse(text) as Setting[]) {
   const result: Result = { name: setting.name, rank: world.rank, ...transfer(setting) };
   console.log(`\n${JSON.stringify(result)}`);
