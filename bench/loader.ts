@@ -8,6 +8,7 @@
  *   plain           node app.mjs: Node.js's own resolution and reads
  *   bundle          one file made by esbuild, packages with native addons left outside: no resolution left to do
  *   staged          node -r walla/stage app.mjs: all of walla, the check of the source tree included
+ *   code cache      the same with an archive made by walla pack --code-cache (Node.js 22 and later)
  *   staged, import  the documented form, --import walla/stage
  *   attached        a child process of a staged one: hooks alone, no check
  *   empty           an empty program, and
@@ -102,12 +103,18 @@ async function prepare(): Promise<void> {
   });
 }
 
+function packed(node: string, name: string, ...flags: string[]): string {
+  const archive = join(scratch, name);
+  const words = [cli, 'pack', '--quiet', ...flags, '-o', archive, app, empty];
+  const { status, stderr } = spawnSync(node, words, { encoding: 'utf8' });
+  if (status !== 0) throw new Error(`packing failed: ${stderr}`);
+  return archive;
+}
+
 function measure(node: string, major: number): Map<string, Sample[]> {
-  const archive = join(scratch, `catalogue-${major}.walla`);
-  const packed = spawnSync(node, [cli, 'pack', '--quiet', '-o', archive, app, empty], {
-    stdio: 'inherit',
-  });
-  if (packed.status !== 0) throw new Error('packing failed');
+  // The caches are made first: their file in the tree would make an earlier archive stale.
+  const cached = major >= 22 ? packed(node, `cached-${major}.walla`, '--code-cache') : undefined;
+  const archive = packed(node, `catalogue-${major}.walla`);
   // The first job leaves the image on the node; the rows find it there.
   const keep = { WALLA_ARCHIVE: archive, WALLA_DIR: stagingBase(), WALLA_KEEP: '1' };
   const attach = spawnSync(node, ['-r', preload, '-p', 'process.env.WALLA_ATTACH'], {
@@ -118,6 +125,15 @@ function measure(node: string, major: number): Map<string, Sample[]> {
     { name: 'plain', args: [app], env: {} },
     { name: 'bundle', args: [bundle], env: {} },
     { name: 'staged', args: ['-r', preload, app], env: keep },
+    ...(cached === undefined
+      ? []
+      : [
+          {
+            name: 'code cache',
+            args: ['-r', preload, app],
+            env: { ...keep, WALLA_ARCHIVE: cached },
+          },
+        ]),
     { name: 'staged, import', args: ['--import', preload, app], env: keep },
     { name: 'attached', args: ['-r', preload, app], env: { WALLA_ATTACH: attach } },
     { name: 'empty', args: [empty], env: {} },
@@ -150,11 +166,15 @@ function stagingBase(): string {
 
 function once(node: string, { name, args, env }: Row): Sample {
   const start = performance.now();
-  const { status, output, stderr } = spawnSync(node, ['-r', PROBE, ...args], {
-    env: { ...cleanEnvironment(), ...env },
-    stdio: ['ignore', 'pipe', 'pipe', 'pipe'],
-    encoding: 'utf8',
-  });
+  const { status, output, stderr } = spawnSync(
+    node,
+    [...args.slice(0, -1), '-r', PROBE, ...args.slice(-1)],
+    {
+      env: { ...cleanEnvironment(), ...env },
+      stdio: ['ignore', 'pipe', 'pipe', 'pipe'],
+      encoding: 'utf8',
+    },
+  );
   const wallMs = performance.now() - start;
   if (status !== 0) throw new Error(`${name} failed: ${stderr}`);
   return { wallMs, peakMiB: Number(output[3]) / 1024 };
@@ -179,6 +199,7 @@ function report(major: number, samples: Map<string, Sample[]>): Record<string, S
   ratio(samples, 'staged, import', 'plain');
   ratio(samples, 'attached', 'plain');
   ratio(samples, 'staged', 'bundle');
+  ratio(samples, 'code cache', 'bundle');
   const over = pairs(samples, 'empty, staged', 'empty').map(([a, b]) => a.wallMs - b.wallMs);
   console.log(`  hooks ready, over an empty program: median ${median(over).toFixed(1)} ms`);
   return Object.fromEntries(samples);
@@ -187,6 +208,7 @@ function report(major: number, samples: Map<string, Sample[]>): Record<string, S
 /** Ratios round by round, which hold when the machine's speed drifts. */
 function ratio(samples: Map<string, Sample[]>, a: string, b: string): void {
   const found = pairs(samples, a, b);
+  if (found.length === 0) return;
   const wall = found.map(([x, y]) => x.wallMs / y.wallMs);
   const memory = found.map(([x, y]) => x.peakMiB / y.peakMiB);
   console.log(

@@ -73,6 +73,7 @@ export interface ModuleInternals {
   runMain(main?: string): unknown;
   register(...args: unknown[]): unknown;
   isBuiltin(specifier: string): boolean;
+  enableCompileCache?(directory: string): unknown;
   registerHooks?(hooks: SyncHooks): { deregister(): void };
   syncBuiltinESMExports(): void;
 }

@@ -18,6 +18,8 @@ export interface Attachment {
   abi: string;
   conditions: string[];
   preserveSymlinks: boolean;
+  /** Whose V8 code caches are beside the image, if there are any. */
+  codeCacheTag?: string | undefined;
 }
 
 /**

@@ -5,8 +5,9 @@
 import { closeSync, openSync, readSync } from 'node:fs';
 import type { Communicator } from '../native/communicator.ts';
 import { loadAddon } from '../native/load-addon.ts';
+import { unpackCodeCache } from './code-cache.ts';
 import { WallaError } from './errors.ts';
-import { decodeManifest } from './format/manifest.ts';
+import { type CodeCacheFields, decodeManifest } from './format/manifest.ts';
 import type { Job } from './job.ts';
 import type { LocatedArchive } from './locate.ts';
 import type { StageOptions } from './options.ts';
@@ -28,6 +29,7 @@ export interface ArchivePlan {
   bodyOffset: number;
   bodySha256: string;
   natives: number;
+  codeCache: CodeCacheFields | undefined;
 }
 
 /** Where the image is on this node. */
@@ -229,10 +231,15 @@ class NodePlacement {
       const filesFd = addon.openPrivateDirectoryAt(target.directoryFd, 'files', true);
       try {
         if (this.#plan.natives > 0 && !this.#heldNatives) addon.extractElf(image, filesFd);
+        if (this.#plan.codeCache)
+          unpackCodeCache(image, this.#plan.codeCache, this.#placement.directoryFd);
       } catch (error) {
         const { code, message } = error as NodeJS.ErrnoException;
         throw code === 'ENOSPC'
-          ? new WallaError('ERR_WALLA_NO_SPACE', `cannot extract native addons: ${message}`)
+          ? new WallaError(
+              'ERR_WALLA_NO_SPACE',
+              `cannot extract what the archive holds: ${message}`,
+            )
           : error;
       } finally {
         closeSync(filesFd);

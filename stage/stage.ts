@@ -10,6 +10,7 @@ import { packageDirectory } from '../native/addon-path.ts';
 import type { NativeImage } from '../native/addon.ts';
 import { type Attachment, fitsThisProcess, openAttachedImage } from './attachment.ts';
 import { inheritedAttachment, keepChildrenStaged, shareWithChildren } from './children.ts';
+import { useCodeCache } from './code-cache.ts';
 import { WallaError } from './errors.ts';
 import { faultAt } from './fault.ts';
 import { Job } from './job.ts';
@@ -72,6 +73,7 @@ export function stage(
     abi: plan.abi,
     conditions: plan.conditions,
     preserveSymlinks: plan.preserveSymlinks,
+    codeCacheTag: plan.codeCache?.tag,
   };
   try {
     const { image, entry } = job.phase('attach', () => openProgram(plan, attachment, given));
@@ -135,7 +137,7 @@ function locateAndPlace(job: Job, given: string | undefined, options: StageOptio
 
 function planOf(archive: LocatedArchive, { transport, verbose }: StageOptions): FullPlan {
   const { path, onSharedFile, identity, bytes, manifest, roots, programs } = archive;
-  const { body, counts, abi, conditions, preserveSymlinks } = manifest;
+  const { body, counts, abi, conditions, preserveSymlinks, codeCache } = manifest;
   return {
     path,
     onSharedFile,
@@ -145,6 +147,7 @@ function planOf(archive: LocatedArchive, { transport, verbose }: StageOptions): 
     bodyOffset: body.offset,
     bodySha256: body.sha256,
     natives: counts.natives,
+    codeCache,
     roots,
     programs,
     abi,
@@ -180,6 +183,8 @@ function install(
   entry: Entry | undefined,
   options: StageOptions,
 ): void {
+  if (attachment.codeCacheTag !== undefined)
+    useCodeCache(attachment.directory, attachment.codeCacheTag);
   installLoader({
     image,
     attachment,

@@ -11,6 +11,7 @@ interface Flags {
   include: string[];
   exclude: string[];
   conditions: string[];
+  codeCache?: boolean;
   gzip?: boolean;
   json?: boolean;
   quiet?: boolean;
@@ -25,7 +26,10 @@ export function packCommand(program: Command): void {
     .command('pack')
     .description('write a program and everything it can load into one archive')
     .usage('[options] ENTRY... [-- ARGUMENTS]')
-    .argument('<entry...>', 'programs to pack; with --record, arguments of the run follow --')
+    .argument(
+      '<entry...>',
+      'programs to pack; with --record or --code-cache, arguments of the run follow --',
+    )
     .option('-o, --output <file>', 'archive to write (default: in .walla beside the first entry)')
     .option('--record', 'run the first entry once and add what it loads and reads')
     .option(
@@ -39,6 +43,10 @@ export function packCommand(program: Command): void {
       new Option('-C, --conditions <name>', 'condition for exports and imports; repeatable')
         .argParser(collect)
         .default([]),
+    )
+    .option(
+      '--code-cache',
+      'run the first entry once and add the code V8 compiled (Node.js 22 and later)',
     )
     .option('--gzip', 'write FILE.gz instead, for storage and slow links')
     .option('--dry-run', 'find out what would be packed, write nothing')
@@ -71,6 +79,7 @@ async function run(entries: string[], args: string[], flags: Flags): Promise<voi
       exclude: flags.exclude,
       conditions: [...resolutionRules().conditions, ...flags.conditions],
       record: flags.record ? args : undefined,
+      codeCache: flags.codeCache ? args : undefined,
       dryRun: flags.dryRun,
       progress: bar,
     });

@@ -21,6 +21,13 @@ export interface ManifestCounts {
   absent: number;
 }
 
+/** Where packed V8 code caches are, and whose they are (stage/format/code-cache.ts). */
+export interface CodeCacheFields {
+  /** Path of the packed file, relative to the root. */
+  path: string;
+  tag: string;
+}
+
 /** Member 1 of an archive. docs/format.md explains each field. */
 export interface Manifest {
   format: number;
@@ -38,6 +45,7 @@ export interface Manifest {
   dataBytes: number;
   body: { offset: number; bytes: number; sha256: string };
   fingerprint: string;
+  codeCache?: CodeCacheFields;
   sha256: string;
 }
 
@@ -128,8 +136,14 @@ function isManifest(value: Record<string, unknown>): value is Record<string, unk
     isCount(body['bytes']) &&
     isDigest(body['sha256']) &&
     isDigest(value['fingerprint']) &&
+    isCodeCache(value['codeCache']) &&
     isDigest(value['sha256'])
   );
+}
+
+function isCodeCache(value: unknown): boolean {
+  if (value === undefined) return true;
+  return isRecord(value) && typeof value['path'] === 'string' && typeof value['tag'] === 'string';
 }
 
 function isRecord(value: unknown): value is Record<string, unknown> {

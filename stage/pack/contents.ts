@@ -59,7 +59,7 @@ export function contentsOf(
   for (const path of directories) {
     const stat = tree.stat(path);
     if (!stat?.isDirectory()) continue;
-    const listing = list(path);
+    const listing = list(path, directories.has(`${path}/${WALLA_DIRECTORY}`));
     for (const lock of lockFiles(path, listing)) {
       const lockStat = tree.stat(lock);
       if (!lockStat?.isFile() || trace.files.has(lock) || isExcluded(lock)) continue;
@@ -148,8 +148,11 @@ function searchedDirectory(path: string, pattern: string, tree: SourceTree): str
   return directory;
 }
 
-/** Children of a directory; undefined when a name is not UTF-8, which the format cannot hold. */
-export function list(path: string): ListingRecord[] | undefined {
+/**
+ * Children of a directory; undefined when a name is not UTF-8, which the format cannot hold.
+ * @param withOwn whether walla's own directory counts: only where something in it is packed
+ */
+export function list(path: string, withOwn = false): ListingRecord[] | undefined {
   let children: Dirent[];
   try {
     children = readdirSync(path, { withFileTypes: true });
@@ -157,7 +160,7 @@ export function list(path: string): ListingRecord[] | undefined {
     throw unreadable(path, error);
   }
   const records = children
-    .filter(({ name }) => name !== WALLA_DIRECTORY)
+    .filter(({ name }) => withOwn || name !== WALLA_DIRECTORY)
     .map((child) => ({ name: child.name, type: directoryType(child) }));
   if (records.some(({ name }) => name.includes('\ufffd'))) return undefined;
   return records.sort((a, b) => compareBytes(a.name, b.name));

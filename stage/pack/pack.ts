@@ -2,8 +2,10 @@ import { relative } from 'node:path';
 import { dirname, resolve } from 'node:path';
 import { defaultArchivePath } from '../archive-path.ts';
 import { WallaError } from '../errors.ts';
-import type { Manifest, ManifestFields } from '../format/manifest.ts';
+import { codeCacheTag } from '../code-cache.ts';
+import type { CodeCacheFields, Manifest, ManifestFields } from '../format/manifest.ts';
 import { WALLA_VERSION } from '../version.ts';
+import { codeCachePath, makeCodeCache } from './code-cache.ts';
 import { openArchive, sha256From } from './archive-reader.ts';
 import { writeArchive } from './archive-writer.ts';
 import { contentsOf, isNative, type Contents } from './contents.ts';
@@ -41,6 +43,8 @@ export interface PackOptions {
   preserveSymlinks?: boolean | undefined;
   /** Runs the first entry once with these arguments and adds what it loads. */
   record?: string[] | undefined;
+  /** Runs the first entry once with these arguments and adds V8's code caches of what it loads. */
+  codeCache?: string[] | undefined;
   /** Finds out what would be packed, writes nothing. */
   dryRun?: boolean | undefined;
   progress?: PackProgress | undefined;
@@ -129,8 +133,9 @@ class Packing {
       });
     }
 
-    const { contents, traced, facts } = await this.#trace(notes);
-    const fields = this.#manifestFields(contents);
+    const tag = dryRun ? undefined : this.#makeCodeCache();
+    const { contents, traced, facts } = await this.#trace(notes, tag !== undefined);
+    const fields = this.#manifestFields(contents, tag);
     if (dryRun) return this.#summary(false, 0, fields, traced);
     const manifest = await writeArchive({
       file: this.#file,
@@ -143,12 +148,25 @@ class Packing {
     return this.#summary(true, manifest.body.offset + manifest.body.bytes, manifest, traced);
   }
 
+  #makeCodeCache(): string | undefined {
+    const args = this.#options.codeCache;
+    if (args === undefined) return undefined;
+    return makeCodeCache(this.#first.real, {
+      args,
+      conditions: this.#conditions,
+      preserveSymlinks: this.#preserveSymlinks,
+      directory: this.#directory,
+    });
+  }
+
   async #upToDate(sha256: string | undefined): Promise<PackSummary | undefined> {
     if (sha256 === undefined) return undefined;
     try {
       const { handle, bytes, manifest, index } = await openArchive(this.#file);
       await handle.close();
-      const { root, preserveSymlinks, body } = manifest;
+      const { root, preserveSymlinks, body, codeCache } = manifest;
+      const wanted = this.#options.codeCache && codeCacheTag();
+      if (codeCache?.tag !== wanted) return undefined;
       if (manifest.sha256 !== sha256 || !isFresh(index, root, preserveSymlinks)) return undefined;
       // A damaged archive must not be called up to date: packing again is what its error tells to do.
       if ((await sha256From(this.#file, body.offset)) !== body.sha256) return undefined;
@@ -159,7 +177,7 @@ class Packing {
     }
   }
 
-  async #trace(notes: ReturnType<typeof readNotes>) {
+  async #trace(notes: ReturnType<typeof readNotes>, hasCodeCache: boolean) {
     const { include = [], exclude = [], progress } = this.#options;
     const tree = new SourceTree(this.#preserveSymlinks);
     const resolver = new Resolver({
@@ -175,6 +193,7 @@ class Packing {
         include: [
           ...includedFiles(include, this.#directory, dirname(this.#first.real)),
           ...notes.recorded.files,
+          ...(hasCodeCache ? [codeCachePath(this.#first.real)] : []),
         ],
         exclude: excluded,
         questions: notes.recorded.questions,
@@ -193,7 +212,10 @@ class Packing {
     }
   }
 
-  #manifestFields({ root, entries, resolutions }: Contents): ManifestFields {
+  #manifestFields(
+    { root, entries, resolutions }: Contents,
+    codeCacheTag: string | undefined,
+  ): ManifestFields {
     const count = (type: number) => entries.filter(({ mode }) => (mode & 0o170000) === type).length;
     const files = entries.filter(({ mode }) => (mode & 0o170000) === 0o100000);
     return {
@@ -217,7 +239,14 @@ class Packing {
       },
       dataBytes: files.reduce((sum, { size }) => sum + size, 0),
       fingerprint: fingerprint(entries),
+      ...(codeCacheTag === undefined
+        ? {}
+        : { codeCache: this.#codeCacheFields(root, codeCacheTag) }),
     };
+  }
+
+  #codeCacheFields(root: string, tag: string): CodeCacheFields {
+    return { path: relative(root, codeCachePath(this.#first.real)), tag };
   }
 
   #summary(

@@ -1,3 +1,4 @@
+import { CODE_CACHE_SUFFIX } from '../format/code-cache.ts';
 import { existsSync, type BigIntStats } from 'node:fs';
 import { dirname, isAbsolute, join, resolve } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
@@ -118,7 +119,7 @@ class Tracer {
     const code = asModule && !/\.(?:[cm]?[jt]s|json|node|wasm)$/.test(path);
     const traced = this.#files.get(path);
     if (traced !== undefined && (!code || traced.facts.asModule)) return;
-    if (this.#options.exclude.match(path) || path.includes('/.walla/')) return;
+    if (this.#options.exclude.match(path) || isOwn(path)) return;
     this.#queue.set(path, code || (this.#queue.get(path) ?? false));
   }
 
@@ -322,4 +323,9 @@ function libraryFiles(path: string, facts: FileFacts): string[] {
     const found = directories.map((directory) => join(directory, name)).find((p) => existsSync(p));
     return found === undefined ? [] : [found];
   });
+}
+
+/** What walla keeps beside an entry is no part of the program, but for its code caches. */
+function isOwn(path: string): boolean {
+  return path.includes('/.walla/') && !path.endsWith(CODE_CACHE_SUFFIX);
 }

@@ -72,7 +72,7 @@ export function buildSanitized(
     set -e
     out=$1; shift
     ls native/src/collfs/*.cpp native/src/mpi/*.cpp native/src/mapping.cpp native/src/posix_error.cpp \\
-      native/src/sha256.cpp native/src/sha256_compress.cpp native/src/trailing_hash.cpp \\
+      native/src/fault.cpp native/src/sha256.cpp native/src/sha256_compress.cpp native/src/trailing_hash.cpp \\
       test/collfs/*_test.cpp |
       xargs -P2 -I{} sh -c 'source=$1; shift; "$@" -c "$source" -o "$0/$(echo "$source" | tr / _).o"' "$out" {} "$@"
     for name in ${names.join(' ')}; do
