@@ -178,6 +178,7 @@ export function differing(plain: readonly string[], staged: readonly string[]): 
 function withoutLocations(stderr: string): string {
   const own = '\\S*/dist/(?:stage\\.cjs|hooks-thread\\.js)';
   return stderr
+    .replace(/^walla: using .* although it is out of date: .*\n/gm, '')
     .replace(/^\(node:\d+\)/gm, '(node:PID)')
     .replace(new RegExp(`^\\n*(?:node:|${own}).*:\\d+\\n.*\\n\\s*\\^+\\n+`, 'm'), '')
     .replace(new RegExp(`^    at .*(?:node:|${own}).*\\n`, 'gm'), '')
