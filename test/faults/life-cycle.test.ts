@@ -158,7 +158,7 @@ describe('the life of images on a node', () => {
       mkdirSync(planted, { mode: 0o700 });
       chownSync(planted, OTHER_UID, OTHER_UID);
       const { code, stderr } = await start(one);
-      assert.match(stderr, /ERR_WALLA_STAGING_DIRECTORY: .*owner/);
+      assert.match(stderr, /ERR_WALLA_STAGING_DIRECTORY: .* a directory of uid 23456 /);
       assert.equal(code, 1);
       assert.deepEqual(readdirSync(planted), []);
     },
