@@ -2,9 +2,11 @@
  * Something goes wrong while leaders copy or download the archive by themselves: as in the other walk, the job ends, with
  * one outcome on all ranks, and every message names the rank, since no leader waits for another within the transfer.
  */
+import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { after, before, describe, it } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { Cluster } from '../cluster/cluster.ts';
 import { ArchiveServer, serveWell } from '../transport/server.ts';
@@ -60,9 +62,10 @@ describe('a fault where every node fetches by itself', { skip, concurrency: CONC
 
   for (const faulty of transportCases()) {
     it(title(faulty), () =>
-      clusters.use((cluster) => {
+      clusters.use(async (cluster) => {
         const env = environment(faulty, `http://127.0.0.1:${PORT}/app.walla`);
-        return meetOnCluster(cluster, faulty, program, env);
+        await meetOnCluster(cluster, faulty, program, env);
+        await noneFetches(cluster);
       }),
     );
   }
@@ -82,3 +85,13 @@ describe('a fault in one process that fetches', { concurrency: CONCURRENCY }, ()
       meetHere(faulty, [], program, environment(faulty, archives.url('/app.walla'))),
     );
 });
+
+/** A process that downloads for a rank that was killed ends by itself. */
+async function noneFetches(cluster: Cluster): Promise<void> {
+  for (const node of cluster.nodes) {
+    const running = async (): Promise<string> =>
+      (await node.run(['pgrep', '-f', '[d]ist/fetch.js'])).stdout;
+    for (let tries = 0; tries < 100 && (await running()) !== ''; tries++) await sleep(100);
+    assert.equal(await running(), '', `still fetching on ${node.name}`);
+  }
+}
