@@ -58,6 +58,8 @@ export interface WallaErrorOptions {
   rank?: number;
   /** Host name on which the failure began. */
   host?: string;
+  /** The program that it is about, as argv[1] has it: ranks may run different ones. */
+  program?: string | undefined;
   cause?: unknown;
 }
 
@@ -67,6 +69,9 @@ export class WallaError extends Error {
   readonly hint: string;
   rank: number | undefined;
   host: string | undefined;
+  readonly program: string | undefined;
+  /** How many ranks fail alike. */
+  alike = 1;
 
   constructor(code: WallaErrorCode, message: string, options: WallaErrorOptions = {}) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause });
@@ -75,6 +80,7 @@ export class WallaError extends Error {
     this.hint = options.hint ?? HINTS[code];
     this.rank = options.rank;
     this.host = options.host;
+    this.program = options.program;
   }
 
   /** Two lines for a person: what happened and where, then what to do. */

@@ -20,9 +20,6 @@ interface Failure {
 
 /** A failure that all ranks know of. */
 export class AgreedError extends WallaError {
-  /** On how many ranks the phase failed. */
-  readonly alike: number;
-
   constructor({ code, message, hint, rank, host, alike }: Failure, size: number) {
     super(code, message, size > 1 ? { hint, rank, host } : { hint });
     this.alike = alike;
@@ -106,9 +103,10 @@ export class Job {
       code: error.code,
       message: error.message,
       hint: error.hint,
-      rank: world.rank,
-      host: hostname(),
-      alike: failed[0] ?? 1,
+      // Rank 0 may have failed for what another rank asked of it.
+      rank: error.rank ?? world.rank,
+      host: error.host ?? hostname(),
+      alike: Math.max(failed[0] ?? 1, error.alike),
     };
     throw new AgreedError(world.bcastJson(mine, origin) as Failure, world.size);
   }

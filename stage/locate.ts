@@ -255,6 +255,7 @@ function findRoots(
       throw new WallaError(
         'ERR_WALLA_NOT_PACKED',
         `${path} does not hold the program ${entry}; it holds ${manifest.entries.join(', ')}`,
+        { program: given[index] },
       );
     roots.add(entry.slice(0, -relative.length - 1) || '/');
     const asGiven = given[index];

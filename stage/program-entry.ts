@@ -20,6 +20,9 @@ export function resolveEntry(given: string): string {
   try {
     return realpathSync(Module._resolveFilename(given, null, true));
   } catch (error) {
-    throw new WallaError('ERR_WALLA_NO_ENTRY', `there is no program ${given}`, { cause: error });
+    throw new WallaError('ERR_WALLA_NO_ENTRY', `there is no program ${given}`, {
+      cause: error,
+      program: given,
+    });
   }
 }

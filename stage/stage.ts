@@ -3,6 +3,7 @@
  * program's first line runs only when everything is in place.
  */
 import { closeSync } from 'node:fs';
+import { hostname } from 'node:os';
 import { installLoader } from '../loader/install.ts';
 import type { Entry } from '../loader/commonjs.ts';
 import { loadAddon } from '../native/load-addon.ts';
@@ -120,10 +121,16 @@ interface Located {
 
 function locateAndPlace(job: Job, given: string | undefined, options: StageOptions): Located {
   const { world } = job;
-  const entries = distinctEntries(world, given);
-  const archive = job.phase('locate', () =>
-    world.rank === 0 ? locate(entries, options, world.size === 1) : undefined,
-  );
+  const programs = distinctPrograms(world, given);
+  const entries = programs.map((program) => program.given);
+  const archive = job.phase('locate', () => {
+    if (world.rank !== 0) return undefined;
+    try {
+      return locate(entries, options, world.size === 1);
+    } catch (error) {
+      throw blameAsker(WallaError.from(error), programs);
+    }
+  });
   try {
     const plan = world.bcastJson(archive && planOf(archive, options), 0) as FullPlan;
     const placed = place(job, plan, archive, options);
@@ -157,17 +164,46 @@ function planOf(archive: LocatedArchive, { transport, verbose }: StageOptions): 
   };
 }
 
+/** A program file, and who runs it. */
+interface AskedProgram {
+  given: string;
+  /** The lowest rank that runs it. */
+  rank: number;
+  host: string;
+  /** How many do. */
+  ranks: number;
+}
+
 /**
  * The program files of all ranks, without repetition, on the root; its own alone elsewhere.
  * Mostly all ranks run one program: then it costs one broadcast and one reduction.
  */
-function distinctEntries(world: Communicator, given: string | undefined): string[] {
+function distinctPrograms(world: Communicator, given: string | undefined): AskedProgram[] {
   const rootGiven = world.bcastJson(given ?? null, 0) as string | null;
   const different = new Float64Array([rootGiven === (given ?? null) ? 0 : 1]);
   world.allreduce(different, 'sum');
-  if (different[0] === 0) return given === undefined ? [] : [given];
-  const all = world.gatherJson(given ?? null, 0) as (string | null)[] | undefined;
-  return [...new Set(all ?? [given ?? null])].filter((path): path is string => path !== null);
+  const host = hostname();
+  if (different[0] === 0)
+    return given === undefined ? [] : [{ given, rank: 0, host, ranks: world.size }];
+  const all = world.gatherJson({ given, host }, 0) ?? [];
+  const programs = new Map<string, AskedProgram>();
+  (all as { given?: string; host: string }[]).forEach(({ given, host }, rank) => {
+    if (given === undefined) return;
+    const known = programs.get(given);
+    if (known) known.ranks++;
+    else programs.set(given, { given, rank, host, ranks: 1 });
+  });
+  return [...programs.values()];
+}
+
+/** The root looks for all ranks: what is wrong with a program began on the ranks that run it. */
+function blameAsker(error: WallaError, programs: AskedProgram[]): WallaError {
+  const asker = programs.find(({ given }) => given === error.program);
+  if (!asker) return error;
+  error.rank = asker.rank;
+  error.host = asker.host;
+  error.alike = asker.ranks;
+  return error;
 }
 
 /** A child's entry: found as it stands, or left to Node.js to find. */

@@ -7,6 +7,7 @@ import { loadAddon } from '../../native/load-addon.ts';
 import { packageDirectory } from '../../native/addon-path.ts';
 import { launcherVariables } from '../../native/launcher.ts';
 import { WallaError } from '../errors.ts';
+import { faultOfChild } from '../fault.ts';
 import type { StageOptions } from '../options.ts';
 import { baseCandidates, chooseBase } from '../staging-base.ts';
 import { parseArchiveUrl, showUrl, withoutSecrets } from './archive-url.ts';
@@ -26,7 +27,7 @@ export function downloadArchive(archive: string, options: StageOptions): number 
   const url = parseArchiveUrl(archive);
   const downloads = downloadsDirectory(options);
   return intoAnonymousFile(options, (fd) => {
-    const { kept } = download(url, fd, options.httpTimeoutMs, downloads, options);
+    const { kept } = download(url, fd, 'locate.middle', options.httpTimeoutMs, downloads, options);
     if (kept === undefined || downloads === undefined) return fd;
     const directoryFd = loadAddon().openPrivateDirectory(downloads, false);
     try {
@@ -45,7 +46,8 @@ export function downloadArchive(archive: string, options: StageOptions): number 
  * @throws as downloadArchive
  */
 export function downloadInto(archive: string, targetFd: number, timeoutMs: number): string {
-  return download(parseArchiveUrl(archive), targetFd, timeoutMs, undefined).bodySha256;
+  return download(parseArchiveUrl(archive), targetFd, 'transfer.middle', timeoutMs, undefined)
+    .bodySha256;
 }
 
 /**
@@ -63,12 +65,13 @@ export function unpackArchive(sourceFd: number, name: string, options: StageOpti
 function download(
   url: URL,
   targetFd: number,
+  faultPoint: string,
   timeoutMs: number,
   downloads: string | undefined,
   { downloads: named }: Partial<StageOptions> = {},
 ): Fetched {
   const request = { kind: 'download', url: url.href, timeoutMs, downloads } as const;
-  return fetch({ ...request, downloadsNamed: named !== undefined }, [targetFd], url);
+  return fetch({ ...request, downloadsNamed: named !== undefined }, [targetFd], url, faultPoint);
 }
 
 /** Where downloads are kept: node-local or not, private to the user. */
@@ -80,14 +83,19 @@ function downloadsDirectory({ downloads }: StageOptions): string | undefined {
 }
 
 /** @param descriptors what the child has as 3 and on */
-function fetch(request: FetchRequest, descriptors: number[], url?: URL): Fetched {
+function fetch(
+  request: FetchRequest,
+  descriptors: number[],
+  url?: URL,
+  faultPoint?: string,
+): Fetched {
   // Loaded here alone: most jobs do not download.
   const { spawnSync } = process.getBuiltinModule('node:child_process');
   const { stdout, stderr, status, signal, error } = spawnSync(
     process.execPath,
     [`${packageDirectory()}/dist/fetch.js`],
     {
-      env: childEnvironment(),
+      env: { ...childEnvironment(), ...faultOfChild(faultPoint) },
       input: JSON.stringify(request),
       stdio: ['pipe', 'pipe', 'pipe', ...descriptors],
       encoding: 'utf8',

@@ -4,8 +4,9 @@ import { cpSync, mkdtempSync, rmSync } from 'node:fs';
 import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
+import { Cluster } from '../cluster/cluster.ts';
 import { nodeVersions } from '../node-versions/index.ts';
-import { leftBehind, type Mpi, mpis, packageRoot } from '../run-node.ts';
+import { leftBehind, type Mpi, mpis, packageRoot, preload } from '../run-node.ts';
 import { all } from './cases.ts';
 import type { Ended } from './expect.ts';
 import { runJob } from './job.ts';
@@ -42,17 +43,23 @@ describe('of three ranks', () => {
     node?: string;
     env?: Record<string, string>;
     root?: string;
+    entry?: string;
   }
 
   async function job(mpi: Mpi, first: Start, last: Start): Promise<Ended> {
     const base = mkdtempSync(join(scratch, 'base-'));
-    const start = ({ node = process.execPath, env = {}, root = packageRoot }: Start): string[] => [
+    const start = ({
+      node = process.execPath,
+      env = {},
+      root = packageRoot,
+      entry = program.entry,
+    }: Start): string[] => [
       'env',
       ...Object.entries(env).map(([name, value]) => `${name}=${value}`),
       node,
       '--import',
       join(root, 'dist/stage.cjs'),
-      program.entry,
+      entry,
     ];
     const words = [mpi.command, ...mpi.args, '-np', String(RANKS - 1), ...start(first)];
     const ended = await runJob([...words, ':', '-np', '1', ...start(last)], {
@@ -136,6 +143,22 @@ describe('of three ranks', () => {
         });
       }
 
+      it('one whose program is not packed stops all, or none is staged', async () => {
+        const entry = program.unpacked;
+        refused(await job(mpi, {}, { entry }), /ERR_WALLA_NOT_PACKED: .*unpacked\.mjs/, 2);
+        ranUnstaged(await job(mpi, { env: fallback }, { entry, env: fallback }));
+      });
+
+      it('two whose program is not packed are counted', async () => {
+        const ended = await job(mpi, { entry: program.unpacked }, {});
+        refused(ended, /ERR_WALLA_NOT_PACKED: .*unpacked\.mjs.*\(and 1 more ranks alike\)/, 0);
+      });
+
+      it('one whose program does not exist stops all', async () => {
+        const entry = `${program.unpacked}.none`;
+        refused(await job(mpi, {}, { entry }), /ERR_WALLA_NO_ENTRY: .*unpacked\.mjs\.none/, 2);
+      });
+
       it('one without the native core stops all, or none is staged', async () => {
         const root = packageWithout('walla');
         refused(await job(mpi, {}, { root }), /ERR_WALLA_NATIVE/, 2);
@@ -164,4 +187,23 @@ describe('of three ranks', () => {
       });
     });
   }
+
+  const skip = Cluster.unavailableReason() ?? false;
+  it(
+    'one on another node whose program is not packed is named with its host',
+    { skip },
+    async () => {
+      await using cluster = await Cluster.start({ nodes: 2 });
+      const run = `[ $OMPI_COMM_WORLD_RANK = 2 ] && entry=$3 || entry=$2; exec "$0" --import "$1" "$entry"`;
+      const words = [process.execPath, preload, program.entry, program.unpacked];
+      const { code, stdout, stderr } = await cluster.mpirun(['sh', '-c', run, ...words], {
+        slots: [2, 1],
+        env: { WALLA_ARCHIVE: program.archive },
+      });
+      assert.notEqual(code, 0);
+      assert.equal(stdout, '');
+      assert.match(stderr, /\[rank 2@nid002\] ERR_WALLA_NOT_PACKED: .*unpacked\.mjs/);
+      assert.equal(stderr.match(/ERR_WALLA_/g)?.length, 1, stderr);
+    },
+  );
 });

@@ -20,6 +20,8 @@ export type Role = 'root' | 'leader' | 'other';
 
 export interface Case {
   mpi: MpiAbi;
+  /** WALLA_TRANSPORT. */
+  transport: 'auto' | 'file' | 'http';
   /** Ranks on each node. */
   slots: number[];
   point: string;
@@ -54,7 +56,7 @@ function walk(mpi: MpiAbi, slots: number[], faults: Fault[]): Case[] {
       for (const role of ['root', 'leader', 'other'] as const) {
         const rank = rankOf(role, slots);
         if (rank !== undefined && happens(point, fault, role, slots))
-          cases.push({ mpi, slots, point, fault, role, rank });
+          cases.push({ mpi, transport: 'auto', slots, point, fault, role, rank });
       }
   return cases;
 }
@@ -111,4 +113,58 @@ export function selfCases(): Case[] {
   return all
     ? cases
     : cases.filter(({ point, fault }) => fault === (even(point) ? 'kill' : 'error'));
+}
+
+/** Between these a leader that fetches by itself does what differs from the other transports. */
+const FETCH_POINTS = ['locate.middle', 'reserve', 'transfer', 'transfer.middle', 'extract'];
+
+function fetchWalk(transport: 'file' | 'http', slots: number[], roles: Role[]): Case[] {
+  const cases: Case[] = [];
+  for (const point of FETCH_POINTS)
+    for (const fault of ['error', 'kill', 'stop', 'delay'] as const)
+      for (const role of roles) {
+        const rank = rankOf(role, slots);
+        // The root alone downloads before the ranks know what they stage.
+        const byRootAlone = point === 'locate.middle';
+        if (byRootAlone && (transport === 'file' || role !== 'root')) continue;
+        if (point === 'transfer.middle' && role === 'other') continue;
+        if (rank !== undefined)
+          cases.push({ mpi: 'openmpi', transport, slots, point, fault, role, rank });
+      }
+  return cases;
+}
+
+const pick = (cases: Case[], wanted: string[]): Case[] =>
+  cases.filter(({ transport, point, fault, role }) =>
+    wanted.includes(`${transport} ${point} ${fault} ${role}`),
+  );
+
+/** Several nodes, of which each copies or downloads. */
+export function transportCases(): Case[] {
+  const both = (slots: number[], roles: Role[]): Case[] =>
+    (['file', 'http'] as const).flatMap((transport) => fetchWalk(transport, slots, roles));
+  if (all)
+    return [...both([2, 1], ['root', 'leader', 'other']), ...both([1, 2, 1], ['root', 'leader'])];
+  return [
+    ...pick(both([2, 1], ['root', 'leader', 'other']), [
+      'file transfer.middle kill leader',
+      'http locate.middle error root',
+      'http transfer.middle error leader',
+      'http transfer.middle stop leader',
+    ]),
+    ...pick(both([1, 2, 1], ['root', 'leader']), [
+      'file transfer.middle error root',
+      'http transfer.middle kill leader',
+      'http transfer.middle delay leader',
+    ]),
+  ];
+}
+
+/** One process without MPI, told to use these transports. Nobody waits for it when it is stopped. */
+export function transportSelfCases(): Case[] {
+  const cases = (['file', 'http'] as const)
+    .flatMap((transport) => fetchWalk(transport, [1], ['root']))
+    .filter(({ fault }) => fault !== 'stop');
+  if (all) return cases;
+  return pick(cases, ['file transfer.middle kill root', 'http locate.middle kill root']);
 }

@@ -10,9 +10,10 @@ export interface Ended {
   timedOut: boolean;
 }
 
-export function title({ mpi, slots, point, fault, role, rank }: Case): string {
+export function title({ mpi, transport, slots, point, fault, role, rank }: Case): string {
   const where = slots.length === 1 ? 'one node' : `${slots.join('+')} ranks`;
-  return `${fault} at ${point} on rank ${rank} (${role}), ${where}, ${mpi}`;
+  const by = transport === 'auto' ? mpi : `${transport}, ${mpi}`;
+  return `${fault} at ${point} on rank ${rank} (${role}), ${where}, ${by}`;
 }
 
 /** Environment that makes the case happen. Waiting ends soon; nothing but `stop` takes that long. */
@@ -29,7 +30,7 @@ function messages(stderr: string): string[] {
 
 /** @param output what the ranks print when all is well */
 export function checkEnd(faulty: Case, job: Ended, output: string, hosts: string[]): void {
-  const { point, fault, rank, slots } = faulty;
+  const { transport, point, fault, rank, slots } = faulty;
   const { code, stdout, stderr, timedOut } = job;
   assert.equal(timedOut, false, `no end in time:\n${stderr}`);
   if (fault === 'delay') {
@@ -59,7 +60,9 @@ export function checkEnd(faulty: Case, job: Ended, output: string, hosts: string
   }
   assert.match(message, /ERR_WALLA_TIMEOUT/);
   // Inside a call of MPI a rank cannot find out for whom it waits.
-  const unnamed = point === 'start' || point === 'transfer' || point === 'transfer.middle';
+  const broadcast =
+    transport === 'auto' && point.startsWith('transfer') && point !== 'transfer.done';
+  const unnamed = point === 'start' || broadcast;
   const named = new RegExp(`for ranks? (\\d+, )*${rank}\\b`);
   assert.match(message, unnamed ? /another rank|for ranks? / : named);
 }

@@ -27,6 +27,7 @@ export class FaultProgram {
   constructor() {
     this.#app = new Application({
       'app.mjs': PROGRAM,
+      'unpacked.mjs': PROGRAM,
       'asset.bin': randomBytes(ASSET_BYTES)
         .toString('latin1')
         .slice(0, ASSET_BYTES / 2),
@@ -43,6 +44,11 @@ export class FaultProgram {
 
   get entry(): string {
     return this.#app.path('app.mjs');
+  }
+
+  /** A program that does the same, and is not in the archive. */
+  get unpacked(): string {
+    return this.#app.path('unpacked.mjs');
   }
 
   /** What so many ranks print, staged or not. */

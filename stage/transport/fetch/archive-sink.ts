@@ -5,6 +5,7 @@
 import { createHash, type Hash } from 'node:crypto';
 import { fstatSync, ftruncateSync, statfsSync, writeSync } from 'node:fs';
 import { WallaError } from '../../errors.ts';
+import { CHILD_POINT, faultAt } from '../../fault.ts';
 import { formatBytes } from '../../format-bytes.ts';
 import { MANIFEST_NAME } from '../../format/index-layout.ts';
 import { decodeManifest, type Manifest } from '../../format/manifest.ts';
@@ -133,7 +134,9 @@ export class ArchiveSink {
   }
 
   #put(chunk: Uint8Array): void {
+    const half = (this.expectedBytes ?? 0) / 2;
     try {
+      if (this.#written < half && half <= this.#written + chunk.length) faultAt(CHILD_POINT);
       for (let done = 0; done < chunk.length;) {
         const put = writeSync(this.#fd, chunk, done, chunk.length - done, this.#written);
         done += put;

@@ -1,11 +1,11 @@
-/** Serves one file on 127.0.0.1: `serve.mjs FILE PORT`. Says `ready`, then one line a request. */
+/** Serves one file on 127.0.0.1: `serve.mjs FILE PORT [SECONDS]`. Says `ready`, then one line a request. */
 import { readFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 
-const [file, port] = process.argv.slice(2);
+const [file, port, seconds = '120'] = process.argv.slice(2);
 createServer((request, response) => {
   console.log('asked');
   response.end(readFileSync(file));
 }).listen(Number(port), '127.0.0.1', () => console.log('ready'));
 // A test that dies is no reason to stay.
-setTimeout(() => process.exit(), 120_000);
+setTimeout(() => process.exit(), Number(seconds) * 1000);
