@@ -5,6 +5,7 @@
 import type { NativeImage } from '../native/addon.ts';
 import { loadAddon } from '../native/load-addon.ts';
 import { WallaError } from './errors.ts';
+import type { ReportPlace } from './report/report-place.ts';
 import { resolutionRules } from './resolution-rules.ts';
 
 export interface Attachment {
@@ -18,6 +19,8 @@ export interface Attachment {
   abi: string;
   conditions: string[];
   preserveSymlinks: boolean;
+  /** The report of the job, if it keeps one. */
+  report?: ReportPlace;
 }
 
 /**

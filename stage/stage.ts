@@ -19,6 +19,13 @@ import type { StageOptions } from './options.ts';
 import { type ArchivePlan, place, type PlacedImage, releaseImages } from './place.ts';
 import { givenEntry } from './program-entry.ts';
 import { withNodeLock } from './node-lock.ts';
+import {
+  type BegunReport,
+  beginReport,
+  placeOf,
+  reportTimes,
+  startReport,
+} from './report/start.ts';
 import { settingsOf } from './settings.ts';
 import { summary } from './summary.ts';
 import type { Communicator } from '../native/communicator.ts';
@@ -39,10 +46,13 @@ export function attachInherited(options: StageOptions): boolean {
   } catch {
     return false; // the job that staged it is over: the real files are all there is
   }
-  install(image, attachment, entryOf(image, givenEntry()), {
-    ...options,
-    shadow: options.shadow && shadow,
-  });
+  install(
+    image,
+    attachment,
+    entryOf(image, givenEntry()),
+    { ...options, shadow: options.shadow && shadow },
+    false,
+  );
   return true;
 }
 
@@ -72,11 +82,12 @@ export function stage(
     abi: plan.abi,
     conditions: plan.conditions,
     preserveSymlinks: plan.preserveSymlinks,
+    ...(plan.report && { report: placeOf(plan.report, world) }),
   };
   try {
     const { image, entry } = job.phase('attach', () => openProgram(plan, attachment, given));
     // After the last agreement: where one rank fails, none may be left with hooks.
-    install(image, attachment, entry, options);
+    install(image, attachment, entry, options, true);
   } catch (error) {
     releaseImages([placed.image, placed.natives]);
     throw error;
@@ -84,6 +95,7 @@ export function stage(
   shareWithChildren(attachment, process.env);
   removeWhenLast(placed, options);
   if (plan.verbose) summary(job, plan, placed, archive);
+  if (plan.report) reportTimes(job, plan.report);
   job.end();
 }
 
@@ -108,6 +120,7 @@ interface FullPlan extends ArchivePlan {
   preserveSymlinks: boolean;
   /** The root's: the summary is collective. */
   verbose: boolean;
+  report: BegunReport | undefined;
 }
 
 interface Located {
@@ -123,7 +136,7 @@ function locateAndPlace(job: Job, given: string | undefined, options: StageOptio
     world.rank === 0 ? locate(entries, options, world.size === 1) : undefined,
   );
   try {
-    const plan = world.bcastJson(archive && planOf(archive, options), 0) as FullPlan;
+    const plan = world.bcastJson(archive && planOf(archive, options, world.size), 0) as FullPlan;
     const placed = place(job, plan, archive, options);
     if (world.size === 1 && archive?.checkedAtNs !== undefined)
       noteLocated(placed.image, entries, options, archive.checkedAtNs);
@@ -133,7 +146,11 @@ function locateAndPlace(job: Job, given: string | undefined, options: StageOptio
   }
 }
 
-function planOf(archive: LocatedArchive, { transport, verbose }: StageOptions): FullPlan {
+function planOf(
+  archive: LocatedArchive,
+  { transport, verbose, report }: StageOptions,
+  size: number,
+): FullPlan {
   const { path, onSharedFile, identity, bytes, manifest, roots, programs } = archive;
   const { body, counts, abi, conditions, preserveSymlinks } = manifest;
   return {
@@ -151,6 +168,7 @@ function planOf(archive: LocatedArchive, { transport, verbose }: StageOptions): 
     conditions,
     preserveSymlinks,
     verbose,
+    report: report === undefined ? undefined : beginReport(report, archive, size),
   };
 }
 
@@ -174,18 +192,24 @@ function entryOf(image: NativeImage, given: string | undefined): Entry | undefin
   return found >= 0 && image.format(found) !== 0 ? { given, real: image.path(found) } : undefined;
 }
 
+/** @param isRank false in children and workers */
 function install(
   image: NativeImage,
   attachment: Attachment,
   entry: Entry | undefined,
   options: StageOptions,
+  isRank: boolean,
 ): void {
+  const { report, roots } = attachment;
   installLoader({
     image,
     attachment,
     entry,
     shadow: options.shadow,
     hooksThreadFile: `${packageDirectory()}/dist/hooks-thread.js`,
+    keepReport:
+      report &&
+      ((lookup) => startReport(image, roots, report, isRank ? () => lookup.hits : undefined)),
     localPath: (file) => localPath(image, attachment, file),
     onBuiltins: (late) => {
       keepChildrenStaged(attachment, options.shadow, late);
