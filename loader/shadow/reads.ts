@@ -46,8 +46,8 @@ export function createReads(
     return answer.entry;
   }
 
-  function missed(path: unknown): typeof MISS {
-    paths.missed(path);
+  function missed(path: unknown, opensNext = false): typeof MISS {
+    paths.missed(path, opensNext);
     return MISS;
   }
 
@@ -87,7 +87,7 @@ export function createReads(
       const answer = paths.ask(path, true);
       return answer === undefined ? MISS : !('absent' in answer);
     },
-    readFile(path, options) {
+    readFile(path, options, form) {
       const { flag, signal } = (typeof options === 'object' ? (options ?? {}) : {}) as {
         flag?: unknown;
         signal?: unknown;
@@ -97,7 +97,7 @@ export function createReads(
         return MISS;
       }
       const answer = paths.ask(path, true);
-      if (answer === undefined) return missed(path);
+      if (answer === undefined) return missed(path, form === 'sync');
       if (!isPlain(options) || signal !== undefined || flag === 'rs' || flag === 'sr')
         return 'absent' in answer
           ? new Instead(NOWHERE[answer.absent], path)

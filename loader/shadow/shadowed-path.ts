@@ -35,6 +35,7 @@ export class ShadowedPaths {
   readonly image: NativeImage;
   /** Who is told of files that are read and not packed. */
   misses: Misses | undefined;
+  #opensNext: string | undefined;
   readonly #roots: readonly string[];
   /** Paths the program has written to, with everything below them. */
   readonly #written = new Set<string>();
@@ -76,10 +77,21 @@ export class ShadowedPaths {
     return { absent: entry === ABSENT ? 'ENOENT' : 'ENOTDIR' };
   }
 
-  /** A file is about to be read for which `ask` has no answer. */
-  missed(path: unknown): void {
-    const absolute = this.misses && this.absolute(path);
-    if (absolute !== undefined && !this.isWritten(absolute)) this.misses?.reading(absolute);
+  /**
+   * A file is about to be read for which `ask` has no answer.
+   * @param opensNext the real function may open it by `openSync`, which comes here too: one read, counted once
+   */
+  missed(path: unknown, opensNext: boolean): void {
+    const { misses } = this;
+    const absolute = misses && this.absolute(path);
+    if (absolute === undefined || this.isWritten(absolute)) return;
+    const isCounted = !opensNext && absolute === this.#opensNext;
+    this.#opensNext = undefined;
+    if (isCounted) return;
+    misses?.reading(absolute);
+    if (!opensNext) return;
+    this.#opensNext = absolute;
+    queueMicrotask(() => (this.#opensNext = undefined));
   }
 
   /** From now on this path, what is below it and the listing of its directory are the real ones. */
