@@ -71,7 +71,7 @@ const library = {
 };
 
 const groups = [
-  { settings: preload, entries: { stage: 'stage/preload.ts' } },
+  { settings: preload, entries: { stage: 'stage/preload.ts', report: 'stage/report/keep.ts' } },
   { settings: hooksThread, entries: { 'hooks-thread': 'loader/hooks-thread.ts' } },
   {
     settings: library,

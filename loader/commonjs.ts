@@ -2,6 +2,7 @@
  * CommonJS from the image. Node.js's own functions are patched rather than hooked: hooks do not see
  * `require.resolve`'s `paths`, and still look for package.json files in C++ (docs/node-hooks.md).
  */
+import { KIND_REQUIRE } from '../stage/format/index-layout.ts';
 import type { Lookup } from './lookup.ts';
 import type { MainEntry } from './main-entry.ts';
 import {
@@ -48,6 +49,10 @@ function resolveFilename(original: AnyFunction, lookup: Lookup, main: MainEntry)
         const answer = lookup.require(request, parent.filename);
         if (typeof answer === 'string') return answer;
         if (answer !== undefined) throw answer.absent(parent, patched);
+        if (lookup.misses)
+          return lookup.misses.resolving(KIND_REQUIRE, request, parent.filename, () =>
+            original.apply(this, args as never),
+          );
       } else if (request.startsWith('/')) {
         const found = main.realOf(request) ?? lookup.requirePath(request, request);
         if (typeof found === 'string') return found;

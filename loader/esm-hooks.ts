@@ -15,7 +15,8 @@ export function syncHooks(lookup: Lookup, late: LateBuiltins): SyncHooks {
       late.asked(specifier);
       if (context.conditions.includes('require')) return next(specifier, context);
       const found = answers.resolve(specifier, context.parentURL);
-      if (found === undefined) return next(specifier, context);
+      if (found === undefined)
+        return answers.miss(specifier, context.parentURL, () => next(specifier, context));
       if ('absent' in found) throw found.absent;
       return { url: found.url, format: found.format, shortCircuit: true };
     },

@@ -142,6 +142,7 @@ class HeldHooksThread {
       else this.#reply(target, answer);
       return;
     }
+    if (method === 'resolve' && this.#answers) noteMiss(request, this.#answers);
     if (this.#isHeld) this.#startThread();
     this.#forward(request, transferList);
     // Node.js does this for the first of several pending requests, which may have been answered here.
@@ -199,6 +200,14 @@ class HeldHooksThread {
       last = Atomics.load(this.#lock, 0);
     }
   }
+}
+
+/** The thread keeps no report; a question that it is asked is noted here, without what it answers. */
+function noteMiss({ args }: Request, answers: ImportAnswers): void {
+  if (!answers.lookup.misses) return;
+  const [specifier, parentURL] = args as [string, string | undefined];
+  if (answers.resolve(specifier, parentURL) === undefined)
+    answers.miss(specifier, parentURL, () => undefined);
 }
 
 function answerTo({ method, args }: Request, answers: ImportAnswers): object | undefined {

@@ -3,7 +3,7 @@
  * each of its modules, mostly from the same directory. What the table answered once is kept, so that
  * the second question costs one map lookup.
  */
-import type { ModuleFormat } from '../stage/format/index-layout.ts';
+import { KIND_IMPORT, type ModuleFormat } from '../stage/format/index-layout.ts';
 import { isImportable } from './node-features.ts';
 import { type Lookup, pathOf } from './lookup.ts';
 import { countModule } from './young-generation.ts';
@@ -44,6 +44,15 @@ export class ImportAnswers {
     this.#byURL.set(url, answer);
     if (found.isTabled) this.#ofParent.set(specifier, answer);
     return answer;
+  }
+
+  /** @param next asks Node.js, which has to answer what `resolve` did not */
+  miss<T>(specifier: string, parentURL: string | undefined, next: () => T): T {
+    const { misses } = this.lookup;
+    const parent = misses && parentURL !== undefined ? pathOf(parentURL) : undefined;
+    return misses && parent !== undefined
+      ? misses.resolving(KIND_IMPORT, specifier, parent, next)
+      : next();
   }
 
   /** The packed module to load for a URL, unless the program has written the file since. */

@@ -12,6 +12,7 @@ import { canHoldHooksThread, hasFlag } from './node-features.ts';
 import { deferring, hasEarlierPreload, isPatched } from './earlier-tools.ts';
 import { Module, patch } from './node-internals.ts';
 import { LateBuiltins } from './late-builtins.ts';
+import type { Misses } from './misses.ts';
 import { installFsReads } from './shadow/install.ts';
 import { installFsWrites } from './shadow/writes.ts';
 import { ShadowedPaths } from './shadow/shadowed-path.ts';
@@ -28,6 +29,8 @@ export interface LoaderOptions {
   shadow: boolean;
   /** Real file on this node for a packed entry. */
   localPath: (entry: number) => string;
+  /** Keeps a report of what the image does not hold. */
+  keepReport?: ((lookup: Lookup) => Misses | undefined) | undefined;
   /** To patch built-in modules when they are asked for. */
   onBuiltins?: (late: LateBuiltins) => void;
 }
@@ -36,10 +39,11 @@ export interface LoaderOptions {
 // for --require and NODE_OPTIONS can both name it.
 if (typeof __filename === 'string') Reflect.deleteProperty(Module._cache, __filename);
 
-/** @returns the lookup, for its counts */
+/** @returns the lookup */
 export function installLoader(options: LoaderOptions): Lookup {
   const paths = new ShadowedPaths(options.image, options.attachment.roots);
   const lookup = new Lookup(options.image, options.attachment.preserveSymlinks, paths);
+  lookup.misses = paths.misses = options.keepReport?.(lookup);
   // An entry that stays the link it is has no other path that the index could tell.
   const keepsLink = hasFlag('--preserve-symlinks-main');
   const main = new MainEntry(keepsLink ? undefined : options.entry);

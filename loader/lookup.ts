@@ -16,6 +16,7 @@ import {
 } from '../stage/format/index-layout.ts';
 import { absentError, notFoundError } from './absent.ts';
 import { ALIAS_SUFFIX } from './main-entry.ts';
+import type { Misses } from './misses.ts';
 import type { AnyFunction } from './node-internals.ts';
 import { moduleExtensions, OwnExtensions } from './own-extensions.ts';
 
@@ -58,8 +59,10 @@ const NO_WRITES: Writes = { hasWrites: false, isWritten: () => false };
 
 export class Lookup {
   readonly image: NativeImage;
-  /** Lookups answered, and lookups of packed parents that Node.js had to answer. */
-  readonly counts = { hits: 0, misses: 0 };
+  /** Names answered. */
+  hits = 0;
+  /** Who is told of names that Node.js has to answer. */
+  misses: Misses | undefined;
   readonly #stat = new Float64Array(4);
   readonly #listings = new Map<number, Set<string>>();
 
@@ -110,12 +113,15 @@ export class Lookup {
     if (this.#preservesSymlinks) return undefined;
     const found = this.image.resolve(KIND_REQUIRE, parentPath, request);
     if (found >= 0) {
-      this.counts.hits++;
+      this.hits++;
       return this.image.path(found);
     }
     if (found < -1) {
       const [outcome, text, entry] = this.image.resolution(-found - 2);
-      if (outcome === OUTCOME_FILE) return this.image.path(entry);
+      if (outcome === OUTCOME_FILE) {
+        this.hits++;
+        return this.image.path(entry);
+      }
       if (outcome === OUTCOME_BUILTIN) return undefined;
       // Somebody's own extension may well make something of the name.
       if (
@@ -123,7 +129,7 @@ export class Lookup {
         this.#isStillAbsent(request, parentPath) &&
         !this.#ownExtensions.mayFind(request, parentPath, text)
       ) {
-        this.counts.hits++;
+        this.hits++;
         return {
           absent: (parent, below) =>
             absentError(text, this.#root(), parentPath, request, parent, below),
@@ -132,6 +138,7 @@ export class Lookup {
     }
     if (!isPathLike(request)) return undefined;
     const path = this.requirePath(resolvePath(dirname(parentPath), request), request);
+    if (path !== undefined) this.hits++;
     return path === ABSENT
       ? { absent: (parent, below) => notFoundError(request, parent, below) }
       : path;
@@ -176,7 +183,7 @@ export class Lookup {
       const [outcome, text, entry] = this.image.resolution(-found - 2);
       if (outcome === OUTCOME_FILE) return this.#packed(entry, text, true);
       if (outcome === OUTCOME_ABSENT && this.#isStillAbsent(specifier, parentPath)) {
-        this.counts.hits++;
+        this.hits++;
         return { absent: absentError(text, this.#root(), parentPath, specifier) };
       }
       return undefined;
@@ -216,7 +223,7 @@ export class Lookup {
   }
 
   #packed(entry: number, suffix: string, isTabled: boolean): PackedModule {
-    this.counts.hits++;
+    this.hits++;
     const path = this.image.path(entry);
     return { entry, path, url: urlOf(path) + suffix, format: this.format(entry), isTabled };
   }

@@ -5,6 +5,7 @@
 import type { NativeImage } from '../native/addon.ts';
 import { loadAddon } from '../native/load-addon.ts';
 import { WallaError } from './errors.ts';
+import type { ReportPlace } from './report/report-place.ts';
 import { resolutionRules } from './resolution-rules.ts';
 
 export interface Attachment {
@@ -20,6 +21,8 @@ export interface Attachment {
   preserveSymlinks: boolean;
   /** Whose V8 code caches are beside the image, if there are any. */
   codeCacheTag?: string | undefined;
+  /** The report of the job, if it keeps one. */
+  report?: ReportPlace;
 }
 
 /**

@@ -17,6 +17,8 @@ const HINTS = {
   ERR_WALLA_PLATFORM: 'pack on the machine type the job runs on',
   ERR_WALLA_STALE: 'pack again with `walla pack ENTRY -o FILE`, or accept it with WALLA_STALE=use',
   ERR_WALLA_NOT_PACKED: 'pack this entry too: walla pack ENTRY... -o FILE',
+  ERR_WALLA_REPORT:
+    'run the program with WALLA_REPORT=FILE, then add what it missed: walla pack ENTRY --learn FILE',
   ERR_WALLA_NO_SPACE:
     'set WALLA_DIR to a larger node-local directory, or leave files out with --exclude',
   ERR_WALLA_NO_MEMORY: 'give the job more memory per node, or leave files out with --exclude',

@@ -18,6 +18,8 @@ export interface StageOptions {
   verbose: boolean;
   /** Whether fs reads are answered from the image. */
   shadow: boolean;
+  /** Path of the report of what the archive lacks; undefined: none is kept. */
+  report: string | undefined;
   /** How the image gets to the nodes. */
   transport: TransportName | 'auto';
   /** Directory that holds the user's directory of downloads; 'off': none are kept; undefined: chosen. */
@@ -40,6 +42,7 @@ const VARIABLES: Record<string, readonly string[] | undefined> = {
   WALLA_KEEP: ['0', '1'],
   WALLA_MPI: ['openmpi', 'mpich', 'off', 'release'],
   WALLA_ON_ERROR: ['stop', 'fallback'],
+  WALLA_REPORT: undefined,
   WALLA_SHADOW: ['on', 'off'],
   WALLA_STALE: ['check', 'lockfile', 'use'],
   WALLA_TIMEOUT: undefined,
@@ -82,6 +85,7 @@ export function readOptions(env: Environment): StageOptions {
     stale: staleOf(env['WALLA_STALE']),
     verbose: env['WALLA_VERBOSE'] === '1',
     shadow: env['WALLA_SHADOW'] !== 'off',
+    report: given(env['WALLA_REPORT']),
     transport: (given(env['WALLA_TRANSPORT']) ?? 'auto') as TransportName | 'auto',
     downloads: given(env['WALLA_DOWNLOADS']),
     httpTimeoutMs: readSeconds(env, 'WALLA_HTTP_TIMEOUT', 30) * 1000,

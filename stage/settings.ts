@@ -7,7 +7,8 @@ import { WALLA_VERSION } from './version.ts';
 export type Settings = Record<string, string>;
 
 /**
- * WALLA_DIR may differ, since nodes do; WALLA_VERBOSE and WALLA_TIMEOUT matter on one rank alone.
+ * WALLA_DIR may differ, since nodes do; WALLA_VERBOSE and WALLA_TIMEOUT matter on one rank alone, and of
+ * WALLA_REPORT all have the root's.
  * @param release whether MPI ends right after staging
  */
 export function settingsOf(options: StageOptions, release: boolean): Settings {

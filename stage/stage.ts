@@ -21,6 +21,13 @@ import type { StageOptions } from './options.ts';
 import { type ArchivePlan, place, type PlacedImage, releaseImages } from './place.ts';
 import { givenEntry } from './program-entry.ts';
 import { withNodeLock } from './node-lock.ts';
+import {
+  type BegunReport,
+  beginReport,
+  placeOf,
+  reportTimes,
+  startReport,
+} from './report/start.ts';
 import { settingsOf } from './settings.ts';
 import { summary } from './summary.ts';
 import type { Communicator } from '../native/communicator.ts';
@@ -41,10 +48,13 @@ export function attachInherited(options: StageOptions): boolean {
   } catch {
     return false; // the job that staged it is over: the real files are all there is
   }
-  install(image, attachment, entryOf(image, givenEntry()), {
-    ...options,
-    shadow: options.shadow && shadow,
-  });
+  install(
+    image,
+    attachment,
+    entryOf(image, givenEntry()),
+    { ...options, shadow: options.shadow && shadow },
+    false,
+  );
   return true;
 }
 
@@ -75,11 +85,12 @@ export function stage(
     conditions: plan.conditions,
     preserveSymlinks: plan.preserveSymlinks,
     codeCacheTag: plan.codeCache?.tag,
+    ...(plan.report && { report: placeOf(plan.report, world) }),
   };
   try {
     const { image, entry } = job.phase('attach', () => openProgram(plan, attachment, given));
     // After the last agreement: where one rank fails, none may be left with hooks.
-    install(image, attachment, entry, options);
+    install(image, attachment, entry, options, true);
   } catch (error) {
     releaseImages([placed.image, placed.natives]);
     throw error;
@@ -87,6 +98,7 @@ export function stage(
   shareWithChildren(attachment, process.env);
   removeWhenLast(placed, options);
   if (plan.verbose) summary(job, plan, placed, archive);
+  if (plan.report) reportTimes(job, plan.report);
   job.end();
 }
 
@@ -111,6 +123,7 @@ interface FullPlan extends ArchivePlan {
   preserveSymlinks: boolean;
   /** The root's: the summary is collective. */
   verbose: boolean;
+  report: BegunReport | undefined;
 }
 
 interface Located {
@@ -132,7 +145,7 @@ function locateAndPlace(job: Job, given: string | undefined, options: StageOptio
     }
   });
   try {
-    const plan = world.bcastJson(archive && planOf(archive, options), 0) as FullPlan;
+    const plan = world.bcastJson(archive && planOf(archive, options, world.size), 0) as FullPlan;
     const placed = place(job, plan, archive, options);
     if (world.size === 1 && archive?.checkedAtNs !== undefined)
       noteLocated(placed.image, entries, options, archive.checkedAtNs);
@@ -142,7 +155,11 @@ function locateAndPlace(job: Job, given: string | undefined, options: StageOptio
   }
 }
 
-function planOf(archive: LocatedArchive, { transport, verbose }: StageOptions): FullPlan {
+function planOf(
+  archive: LocatedArchive,
+  { transport, verbose, report }: StageOptions,
+  size: number,
+): FullPlan {
   const { path, onSharedFile, identity, bytes, manifest, roots, programs } = archive;
   const { body, counts, abi, conditions, preserveSymlinks, codeCache } = manifest;
   return {
@@ -161,6 +178,7 @@ function planOf(archive: LocatedArchive, { transport, verbose }: StageOptions): 
     conditions,
     preserveSymlinks,
     verbose,
+    report: report === undefined ? undefined : beginReport(report, archive, size),
   };
 }
 
@@ -213,20 +231,26 @@ function entryOf(image: NativeImage, given: string | undefined): Entry | undefin
   return found >= 0 && image.format(found) !== 0 ? { given, real: image.path(found) } : undefined;
 }
 
+/** @param isRank false in children and workers */
 function install(
   image: NativeImage,
   attachment: Attachment,
   entry: Entry | undefined,
   options: StageOptions,
+  isRank: boolean,
 ): void {
   if (attachment.codeCacheTag !== undefined)
     useCodeCache(attachment.directory, attachment.codeCacheTag);
+  const { report, roots } = attachment;
   installLoader({
     image,
     attachment,
     entry,
     shadow: options.shadow,
     hooksThreadFile: `${packageDirectory()}/dist/hooks-thread.js`,
+    keepReport:
+      report &&
+      ((lookup) => startReport(image, roots, report, isRank ? () => lookup.hits : undefined)),
     localPath: (file) => localPath(image, attachment, file),
     onBuiltins: (late) => {
       keepChildrenStaged(attachment, options.shadow, late);

@@ -46,6 +46,11 @@ export function createReads(
     return answer.entry;
   }
 
+  function missed(path: unknown, opensNext = false): typeof MISS {
+    paths.missed(path, opensNext);
+    return MISS;
+  }
+
   function stat(path: unknown, options: unknown, isSync: boolean, follow: boolean): unknown {
     const answer = paths.ask(path, follow);
     const { bigint, throwIfNoEntry } = (options ?? {}) as {
@@ -82,7 +87,7 @@ export function createReads(
       const answer = paths.ask(path, true);
       return answer === undefined ? MISS : !('absent' in answer);
     },
-    readFile(path, options) {
+    readFile(path, options, form) {
       const { flag, signal } = (typeof options === 'object' ? (options ?? {}) : {}) as {
         flag?: unknown;
         signal?: unknown;
@@ -92,7 +97,7 @@ export function createReads(
         return MISS;
       }
       const answer = paths.ask(path, true);
-      if (answer === undefined) return MISS;
+      if (answer === undefined) return missed(path, form === 'sync');
       if (!isPlain(options) || signal !== undefined || flag === 'rs' || flag === 'sr')
         return 'absent' in answer
           ? new Instead(NOWHERE[answer.absent], path)
@@ -134,14 +139,14 @@ export function createReads(
       const { O_NOFOLLOW } = fs.constants;
       const follow = typeof flags !== 'number' || (flags & O_NOFOLLOW) === 0;
       const found = known(paths.ask(path, follow), 'open', path);
-      if (found === MISS) return MISS;
+      if (found === MISS) return missed(path);
       if (kindOf(image, found) === S_IFLNK) throw systemError('ELOOP', 'open', shownPath(path));
       // The descriptor of a directory tells its size and times: it is the real one's.
       return kindOf(image, found) === S_IFDIR ? MISS : new Instead(local.file(found), path);
     },
     openAsBlob(path) {
       const answer = paths.ask(path, true);
-      if (answer === undefined) return MISS;
+      if (answer === undefined) return missed(path);
       return 'absent' in answer
         ? new Instead(NOWHERE[answer.absent], path)
         : insteadOf(answer.entry, path);

@@ -5,6 +5,7 @@ import { resolve as resolvePath } from 'node:path';
 import type { NativeImage } from '../../native/addon.ts';
 import { FLAG_FROZEN } from '../../stage/format/index-layout.ts';
 import { pathOf } from '../lookup.ts';
+import type { Misses } from '../misses.ts';
 
 /** What the archive says of a path. */
 export type Answer = { entry: number } | { absent: 'ENOENT' | 'ENOTDIR' } | undefined;
@@ -32,6 +33,9 @@ export function kindOf(image: NativeImage, entry: number): number {
 
 export class ShadowedPaths {
   readonly image: NativeImage;
+  /** Who is told of files that are read and not packed. */
+  misses: Misses | undefined;
+  #opensNext: string | undefined;
   readonly #roots: readonly string[];
   /** Paths the program has written to, with everything below them. */
   readonly #written = new Set<string>();
@@ -71,6 +75,23 @@ export class ShadowedPaths {
       if (real !== undefined && this.isWritten(real)) return undefined;
     }
     return { absent: entry === ABSENT ? 'ENOENT' : 'ENOTDIR' };
+  }
+
+  /**
+   * A file is about to be read for which `ask` has no answer.
+   * @param opensNext the real function may open it by `openSync`, which comes here too: one read, counted once
+   */
+  missed(path: unknown, opensNext: boolean): void {
+    const { misses } = this;
+    const absolute = misses && this.absolute(path);
+    if (absolute === undefined || this.isWritten(absolute)) return;
+    const isCounted = !opensNext && absolute === this.#opensNext;
+    this.#opensNext = undefined;
+    if (isCounted) return;
+    misses?.reading(absolute);
+    if (!opensNext) return;
+    this.#opensNext = absolute;
+    queueMicrotask(() => (this.#opensNext = undefined));
   }
 
   /** From now on this path, what is below it and the listing of its directory are the real ones. */

@@ -3,11 +3,12 @@ import { Option, type Command } from 'commander';
 import type { PackSummary } from '../pack/pack.ts';
 import { progressBar } from './progress.ts';
 import { formatBytes } from '../format-bytes.ts';
-import { count } from './text.ts';
+import { count, formatName } from './text.ts';
 
 interface Flags {
   output?: string;
   record?: boolean;
+  learn?: string;
   include: string[];
   exclude: string[];
   conditions: string[];
@@ -32,6 +33,7 @@ export function packCommand(program: Command): void {
     )
     .option('-o, --output <file>', 'archive to write (default: in .walla beside the first entry)')
     .option('--record', 'run the first entry once and add what it loads and reads')
+    .option('--learn <file>', 'add what a run with WALLA_REPORT=<file> missed')
     .option(
       '--include <glob>',
       'add files, or a whole package by its name; repeatable',
@@ -80,13 +82,15 @@ async function run(entries: string[], args: string[], flags: Flags): Promise<voi
       conditions: [...resolutionRules().conditions, ...flags.conditions],
       record: flags.record ? args : undefined,
       codeCache: flags.codeCache ? args : undefined,
+      learn: flags.learn,
       dryRun: flags.dryRun,
       progress: bar,
     });
   } finally {
     bar.stop();
   }
-  const { file } = summary;
+  const { file, vanished } = summary;
+  if (vanished.length > 0) process.stderr.write(`walla: ${goneSentence(vanished)}\n`);
   if (flags.gzip && !flags.dryRun) {
     const { gzipFile } = await import('../pack/gzip.ts');
     await gzipFile(file, `${file}.gz`);
@@ -97,6 +101,15 @@ async function run(entries: string[], args: string[], flags: Flags): Promise<voi
   if (flags.json) process.stdout.write(`${JSON.stringify(summary, null, 2)}\n`);
   else if (!flags.quiet)
     process.stderr.write(`walla: ${sentence(summary, flags.dryRun === true)}\n`);
+}
+
+/** How many missing files the line lists. */
+const LISTED_FILES = 8;
+
+function goneSentence(paths: string[]): string {
+  const listed = paths.slice(0, LISTED_FILES).map(formatName).join(', ');
+  const more = paths.length - LISTED_FILES;
+  return `not there any more, not packed: ${listed}${more > 0 ? ` and ${more} more` : ''}`;
 }
 
 function sentence(summary: PackSummary, dryRun: boolean): string {

@@ -15,6 +15,7 @@ import { isFresh } from './freshness.ts';
 import { Patterns } from './globs.ts';
 import { includedFiles } from './include.ts';
 import { libcName } from './libc.ts';
+import { addLearnt, learn } from './learn.ts';
 import { record } from './record.ts';
 import { resolutionRules, sorted } from '../resolution-rules.ts';
 import { Resolver } from './resolver.ts';
@@ -45,6 +46,8 @@ export interface PackOptions {
   record?: string[] | undefined;
   /** Runs the first entry once with these arguments and adds V8's code caches of what it loads. */
   codeCache?: string[] | undefined;
+  /** Report of a run with WALLA_REPORT, relative to `directory`: adds what it missed. */
+  learn?: string | undefined;
   /** Finds out what would be packed, writes nothing. */
   dryRun?: boolean | undefined;
   progress?: PackProgress | undefined;
@@ -59,12 +62,14 @@ export interface PackSummary {
   manifest: Manifest | ManifestFields;
   /** Files whose content had to be read to trace them. */
   traced: number;
+  /** Files of the report that are not there any more. */
+  vanished: string[];
   elapsedMs: number;
 }
 
 /**
  * Packs programs and everything they can load into one archive.
- * @throws ERR_WALLA_NO_ENTRY, ERR_WALLA_UNREADABLE, ERR_WALLA_PACK, ERR_WALLA_USAGE
+ * @throws ERR_WALLA_NO_ENTRY, ERR_WALLA_UNREADABLE, ERR_WALLA_PACK, ERR_WALLA_REPORT, ERR_WALLA_USAGE
  */
 export async function pack(options: PackOptions): Promise<PackSummary> {
   try {
@@ -84,6 +89,7 @@ class Packing {
   readonly #preserveSymlinks: boolean;
   readonly #file: string;
   readonly #notesPath: string;
+  #vanished: string[] = [];
 
   constructor(options: PackOptions) {
     const flags = resolutionRules();
@@ -118,11 +124,18 @@ class Packing {
   }
 
   async run(): Promise<PackSummary> {
-    const { record: recordArguments, dryRun, progress } = this.#options;
+    const { record: recordArguments, learn: report, dryRun, progress } = this.#options;
+    const learnt =
+      report === undefined
+        ? undefined
+        : learn(
+            resolve(this.#directory, report),
+            this.#entries.map(({ real }) => real),
+          );
     // Before anything is looked at: it changes the directory that is about to be packed.
     if (!dryRun) makeWallaDirectory(this.#first.given);
     const notes = readNotes(this.#notesPath);
-    if (recordArguments === undefined && !dryRun) {
+    if (recordArguments === undefined && learnt === undefined && !dryRun) {
       const current = await this.#upToDate(notes.archives.get(this.#file));
       if (current !== undefined) return current;
     } else if (recordArguments !== undefined) {
@@ -131,6 +144,10 @@ class Packing {
         preserveSymlinks: this.#preserveSymlinks,
         directory: this.#directory,
       });
+    }
+    if (learnt !== undefined) {
+      notes.recorded = addLearnt(notes.recorded, learnt);
+      this.#vanished = learnt.vanished;
     }
 
     const tag = dryRun ? undefined : this.#makeCodeCache();
@@ -256,6 +273,14 @@ class Packing {
     traced: number,
   ): PackSummary {
     const elapsedMs = performance.now() - this.#started;
-    return { file: this.#file, written, bytes, manifest, traced, elapsedMs };
+    return {
+      file: this.#file,
+      written,
+      bytes,
+      manifest,
+      traced,
+      vanished: this.#vanished,
+      elapsedMs,
+    };
   }
 }

@@ -9,6 +9,8 @@ export interface Question {
   /** Absolute path of the importing file. */
   parent: string;
   specifier: string;
+  /** Absolute directory: an answer outside of it is none of the archive's business. */
+  within?: string;
 }
 
 /** The error of Node.js for a name that leads nowhere. */

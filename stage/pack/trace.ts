@@ -252,15 +252,22 @@ class Tracer {
   }
 
   #settle(question: Question, answer: NonNullable<Answer>): void {
-    const { kind, parent, specifier } = question;
+    const { kind, parent, specifier, within } = question;
     const directory = dirname(parent);
     if (answer.file !== undefined) {
+      if (within !== undefined && !answer.file.startsWith(`${within}/`)) return;
       this.#followLinks(directory, specifier, answer.file);
       this.#add(answer.file, true);
     }
     // Absolute names mean something else where the tree is mounted elsewhere, and need no table.
     if (isAbsolute(specifier) || specifier.startsWith('file:')) return;
-    this.#asked.set(`${kind} ${directory}\0${specifier}`, { directory, ...question, ...answer });
+    this.#asked.set(`${kind} ${directory}\0${specifier}`, {
+      directory,
+      kind,
+      parent,
+      specifier,
+      ...answer,
+    });
   }
 
   /** Remembers the links between a name as written and the real file it led to. */

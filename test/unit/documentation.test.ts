@@ -65,6 +65,7 @@ test('without variables staging checks, stops at errors and shadows fs', () => {
     stale: 'check',
     verbose: false,
     shadow: true,
+    report: undefined,
     transport: 'auto',
     downloads: undefined,
     httpTimeoutMs: 30_000,

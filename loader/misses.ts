@@ -1,0 +1,12 @@
+/** Who is told of what the archive could not answer; nobody, unless the run keeps a report. */
+export interface Misses {
+  /**
+   * Node.js is about to answer a question that the archive left open.
+   * @param kind KIND_IMPORT or KIND_REQUIRE
+   * @param parent absolute path of the asking file
+   * @param answer asks Node.js; what it returns or throws goes on to the program
+   */
+  resolving<T>(kind: number, specifier: string, parent: string, answer: () => T): T;
+  /** The program is about to read a file that is not packed. */
+  reading(path: string): void;
+}
