@@ -126,6 +126,12 @@ interface FullPlan extends ArchivePlan {
   report: BegunReport | undefined;
 }
 
+/** What rank 0 has found; nothing on the others. */
+interface Found {
+  archive?: LocatedArchive;
+  report?: BegunReport | undefined;
+}
+
 interface Located {
   archive: LocatedArchive | undefined;
   plan: FullPlan;
@@ -136,16 +142,17 @@ function locateAndPlace(job: Job, given: string | undefined, options: StageOptio
   const { world } = job;
   const programs = distinctPrograms(world, given);
   const entries = programs.map((program) => program.given);
-  const archive = job.phase('locate', () => {
-    if (world.rank !== 0) return undefined;
+  const { archive, report } = job.phase('locate', (): Found => {
+    if (world.rank !== 0) return {};
     try {
-      return locate(entries, options, world.size === 1);
+      const archive = locate(entries, options, world.size === 1);
+      return { archive, report: beginReport(options.report, archive, world.size) };
     } catch (error) {
       throw blameAsker(WallaError.from(error), programs);
     }
   });
   try {
-    const plan = world.bcastJson(archive && planOf(archive, options, world.size), 0) as FullPlan;
+    const plan = world.bcastJson(archive && planOf(archive, options, report), 0) as FullPlan;
     const placed = place(job, plan, archive, options);
     if (world.size === 1 && archive?.checkedAtNs !== undefined)
       noteLocated(placed.image, entries, options, archive.checkedAtNs);
@@ -157,8 +164,8 @@ function locateAndPlace(job: Job, given: string | undefined, options: StageOptio
 
 function planOf(
   archive: LocatedArchive,
-  { transport, verbose, report }: StageOptions,
-  size: number,
+  { transport, verbose }: StageOptions,
+  report: BegunReport | undefined,
 ): FullPlan {
   const { path, onSharedFile, identity, bytes, manifest, roots, programs } = archive;
   const { body, counts, abi, conditions, preserveSymlinks, codeCache } = manifest;
@@ -178,7 +185,7 @@ function planOf(
     conditions,
     preserveSymlinks,
     verbose,
-    report: report === undefined ? undefined : beginReport(report, archive, size),
+    report,
   };
 }
 

@@ -46,14 +46,15 @@ export function startReport(
 
 /**
  * Begins the report of a job, on rank 0. Not collective.
- * @param file WALLA_REPORT
+ * @param file WALLA_REPORT, if there is one
  * @returns undefined where it cannot be written, which is said once
  */
 export function beginReport(
-  file: string,
+  file: string | undefined,
   { path, roots, manifest }: LocatedArchive,
   size: number,
 ): BegunReport | undefined {
+  if (file === undefined) return undefined;
   const absolute = resolve(file);
   try {
     const keeper = loadKeeper();

@@ -70,6 +70,15 @@ spawnSync('sh', ['-c', 'echo result > "$0"', out.pathname]);
 readFileSync(out);
 try { readFileSync(new URL('no' + 'where', import.meta.url)); } catch {}
 `,
+  'late.mjs': `
+import { readFileSync } from 'node:fs';
+const rank = Number(process.env.OMPI_COMM_WORLD_RANK ?? process.env.PMI_RANK);
+const name = ['0.trap', '1.trap'][rank];
+await new Promise((done) => setTimeout(done, rank * 700));
+readFileSync(new URL([...name].reverse().join(''), import.meta.url), 'utf8');
+`,
+  'part.0': 'zero',
+  'part.1': 'one',
   'package.json': `{"name":"app","version":"1.0.0"}`,
   'node_modules/dep/index.js': '',
 };
@@ -248,6 +257,32 @@ describe('a report of what the archive lacks', () => {
       },
     );
   }
+
+  for (const mpi of mpis) {
+    test(`${mpi.abi}: a rank that ends after rank 0 is in the report`, { skip: mpi.skip }, () => {
+      packProgram(app.path('late.mjs'), archive);
+      const { status, stderr } = runStaged([app.path('late.mjs')], { mpi, ranks: 2, env: env() });
+      assert.deepEqual([status, stderr], [0, '']);
+      const found = readReport().misses.map((miss) => [
+        miss.kind === 'read' && relative(miss.path),
+        miss.ranks,
+        miss.count,
+      ]);
+      assert.deepEqual(found, [
+        ['part.0', '0', 1],
+        ['part.1', '1', 1],
+      ]);
+    });
+  }
+
+  test('a report whose rank 0 was killed is learnt from its parts', () => {
+    packProgram(app.path('app.mjs'), archive);
+    runStaged([app.path('app.mjs')], { env: env() });
+    rmSync(report);
+    assert.equal(learn('app.mjs').status, 0);
+    runStaged([app.path('app.mjs')], { env: env() });
+    assert.deepEqual(readReport().misses, []);
+  });
 
   test('what a job writes, and what is not there, is no miss', () => {
     packProgram(app.path('writes.mjs'), archive);
