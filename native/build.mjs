@@ -17,6 +17,7 @@ import {
   mkdirSync,
   readdirSync,
   readFileSync,
+  realpathSync,
   renameSync,
   rmSync,
   statSync,
@@ -397,7 +398,11 @@ async function buildCollfsAudit(tool) {
     source,
     flags: [...COMPILE, '-fno-exceptions', '-fno-rtti'],
   }));
-  const flags = ['-shared', '-s', '-nodefaultlibs', '-Wl,-z,defs', '-lc', '-lgcc'];
+  // Its own libc is looked for before it can help, along the program's RPATH and LD_LIBRARY_PATH on the
+  // shared file system, unless an RPATH says where to look first.
+  const libc = (await run(tool, ['-print-file-name=libc.so.6'])).trim();
+  const rpath = `-Wl,--disable-new-dtags,-rpath,${dirname(realpathSync(libc))}`;
+  const flags = ['-shared', '-s', '-nodefaultlibs', '-Wl,-z,defs', rpath, '-lc', '-lgcc'];
   deliver(await link(tool, units, flags), 'libcollfs-audit.so');
   deliver(join(shadow, 'collfs-run.sh'), 'collfs-run');
 }

@@ -29,23 +29,31 @@ export class Libraries {
   /** The directory that counts. */
   readonly path = path.join(this.directory, 'libs');
   readonly program = path.join(this.directory, 'load');
+  /** The same, linked with all modules. */
+  readonly linked = path.join(this.directory, 'linked');
   readonly modules: number;
   readonly count: number;
 
   /** @param options of generate.sh */
   constructor(options: string[] = []) {
     must(path.join(here, 'generate.sh'), [...options, this.path]);
-    must('cc', ['-O1', '-o', this.program, path.join(here, 'load.c'), '-ldl']);
     const names = readdirSync(this.path);
     this.count = names.length;
-    this.modules = names.filter((name) => name.startsWith('libmodule_')).length;
+    const modules = names.filter((name) => name.startsWith('libmodule_'));
+    this.modules = modules.length;
+    const compile = ['-O1', path.join(here, 'load.c'), '-ldl'];
+    must('cc', [...compile, '-o', this.program]);
+    const needs = [`-L${this.path}`, ...modules.map((name) => `-l:${name}`)];
+    const search = ['-Wl,--enable-new-dtags', `-Wl,-rpath,${this.path}`];
+    must('cc', [...compile, '-o', this.linked, '-Wl,--no-as-needed', ...needs, ...search]);
   }
 
-  /** The commands that load all modules, by language. */
-  get commands(): Record<'C' | 'Python', string[]> {
+  /** The commands that load all modules: by dlopen, with the program itself, by ctypes. */
+  get commands(): Record<'C' | 'C, linked' | 'Python', string[]> {
     const args = [this.path, String(this.modules)];
     return {
       C: [this.program, ...args],
+      'C, linked': [this.linked, this.path, '0'],
       Python: ['python3', path.join(here, 'load.py'), ...args],
     };
   }
@@ -131,7 +139,7 @@ async function main(): Promise<void> {
         slots: typeof setting.slots === 'number' ? setting.slots : [...setting.slots],
       });
       if (result.code !== 0) throw new Error(result.stderr);
-      console.log(`${language.padEnd(8)} ${what.padEnd(26)} ${String(requests).padStart(6)}`);
+      console.log(`${language.padEnd(10)} ${what.padEnd(26)} ${String(requests).padStart(6)}`);
     }
   }
 }

@@ -21,7 +21,7 @@ describe('loading libraries on 4 nodes with 4 ranks each', { skip }, () => {
     libraries.remove();
   });
 
-  for (const language of ['C', 'Python'] as const) {
+  for (const language of ['C', 'C, linked', 'Python'] as const) {
     const missing = language === 'Python' && which('python3') === undefined;
     it(
       `asks the shared file system as one process does, in ${language}`,

@@ -19,23 +19,31 @@ export function stageSkip(abi: MpiAbi): string | false {
   return mpis.find((mpi) => mpi.abi === abi)?.skip ?? false;
 }
 
-/** Runs one process of a command, with the libraries below the paths staged. */
-export function collfsRun(
-  abi: MpiAbi,
-  paths: string[],
-  command: string[],
-  env: NodeJS.ProcessEnv = {},
-): Outcome {
+export const auditLibrary = join(built, 'libcollfs-audit.so');
+
+/** The words that run a command with the libraries below the paths staged, by a job of two ranks. */
+export function collfsRunWords(abi: MpiAbi, paths: string[], command: string[]): string[] {
   const mpi = mpis.find((one) => one.abi === abi);
   if (mpi === undefined) throw new Error(`no launcher of ${abi}`);
   // Without tags: the first line of the stage is read.
   const args = abi === 'openmpi' ? ['--allow-run-as-root', '--oversubscribe'] : [];
   const nodes = [mpi.command, ...args, '-n', '2'].join(' ');
   const asked = paths.flatMap((path) => ['--path', path]);
-  const { status, signal, stdout, stderr } = spawnSync(
-    join(built, 'collfs-run'),
-    ['--mpi', abi, '--nodes', nodes, ...asked, '--', ...command],
-    { encoding: 'utf8', env: { ...cleanEnvironment(), ...env }, timeout: 60_000 },
-  );
+  return [join(built, 'collfs-run'), '--mpi', abi, '--nodes', nodes, ...asked, '--', ...command];
+}
+
+/** Runs one process of a command in that way. */
+export function collfsRun(
+  abi: MpiAbi,
+  paths: string[],
+  command: string[],
+  env: NodeJS.ProcessEnv = {},
+): Outcome {
+  const [run = '', ...args] = collfsRunWords(abi, paths, command);
+  const { status, signal, stdout, stderr } = spawnSync(run, args, {
+    encoding: 'utf8',
+    env: { ...cleanEnvironment(), ...env },
+    timeout: 60_000,
+  });
   return { status, signal, stdout, stderr };
 }

@@ -1,5 +1,6 @@
 #include "library_search.h"
 
+#include <dlfcn.h>
 #include <unistd.h>
 
 #include <cstdlib>
@@ -24,11 +25,18 @@ const char* dynamicString(const link_map* object, ElfW(Sxword) tag) {
   return wanted == nullptr || strings == nullptr ? nullptr : strings + wanted->d_un.d_val;
 }
 
-/// RPATH is inherited from loader to loader, which the public link map does not tell.
-bool anyHasRpath(const link_map* object) {
+const link_map* firstOf(const link_map* object) {
   while (object->l_prev != nullptr) object = object->l_prev;
-  for (; object != nullptr; object = object->l_next) {
-    if (dynamicString(object, DT_RPATH) != nullptr) return true;
+  return object;
+}
+
+/// RPATH is inherited from loader to loader, which the public link map does not tell. All inherit
+/// that of the program, which comes first.
+bool anyLibraryHasRpath(const link_map* program) {
+  for (const link_map* one = program->l_next; one != nullptr; one = one->l_next) {
+    if (dynamicString(one, DT_RPATH) != nullptr && dynamicString(one, DT_RUNPATH) == nullptr) {
+      return true;
+    }
   }
   return false;
 }
@@ -81,21 +89,59 @@ Outcome tryList(const Stage& stage, const char* library, const char* list, const
   }
 }
 
+/// One of libc's own libraries: it has to be of the same build, and so lies in the same directory.
+bool isOfLibc(const char* name) {
+  for (const char* one :
+       {"libc.so.6", "libm.so.6", "libdl.so.2", "libpthread.so.0", "librt.so.1"}) {
+    if (strcmp(name, one) == 0) return true;
+  }
+  return false;
+}
+
+bool directoryOfLibc(Name& directory) {
+  Dl_info libc;
+  directory.cut(0);
+  if (dladdr(reinterpret_cast<const void*>(&getenv), &libc) == 0 || libc.dli_fname == nullptr) {
+    return false;
+  }
+  const char* last = strrchr(libc.dli_fname, '/');
+  return last != nullptr &&
+         directory.append(libc.dli_fname, static_cast<std::size_t>(last - libc.dli_fname));
+}
+
+Outcome search(const Stage& stage, const char* name, const link_map* loader, Name& found) {
+  const link_map* program = firstOf(loader);
+  Name origin;
+  if (anyLibraryHasRpath(program)) return Outcome::unknown;
+  const char* runpath = dynamicString(loader, DT_RUNPATH);
+  const char* rpath = runpath != nullptr ? nullptr : dynamicString(program, DT_RPATH);
+  if (dynamicString(program, DT_RUNPATH) != nullptr) rpath = nullptr;
+  Outcome outcome = Outcome::absent;
+  if (rpath != nullptr) {
+    if (!originOf(program, origin)) return Outcome::unknown;
+    outcome = tryList(stage, name, rpath, ":", origin.text, found);
+  }
+  const char* fromUser = getenv("LD_LIBRARY_PATH");
+  if (outcome == Outcome::absent && fromUser != nullptr && fromUser[0] != '\0') {
+    if (!originOf(program, origin)) return Outcome::unknown;
+    outcome = tryList(stage, name, fromUser, ":;", origin.text, found);
+  }
+  if (outcome == Outcome::absent && runpath != nullptr) {
+    if (!originOf(loader, origin)) return Outcome::unknown;
+    outcome = tryList(stage, name, runpath, ":", origin.text, found);
+  }
+  if (outcome == Outcome::absent && isOfLibc(name) && directoryOfLibc(found)) {
+    outcome = tryDirectory(stage, name, found);
+  }
+  return outcome;
+}
+
 }  // namespace
 
 const char* searchLibrary(const Stage& stage, const char* name, const link_map* loader,
                           Name& found) {
-  Name origin;
-  if (loader == nullptr || anyHasRpath(loader) || !originOf(loader, origin)) return name;
-  const char* fromUser = getenv("LD_LIBRARY_PATH");
-  if (fromUser != nullptr && fromUser[0] != '\0') {
-    const Outcome outcome = tryList(stage, name, fromUser, ":;", origin.text, found);
-    if (outcome != Outcome::absent) return outcome == Outcome::found ? found.text : name;
-  }
-  const char* fromLoader = dynamicString(loader, DT_RUNPATH);
-  if (fromLoader == nullptr) return name;
-  const Outcome outcome = tryList(stage, name, fromLoader, ":", origin.text, found);
-  return outcome == Outcome::found ? found.text : name;
+  if (loader == nullptr) return name;
+  return search(stage, name, loader, found) == Outcome::found ? found.text : name;
 }
 
 }  // namespace walla::shadow

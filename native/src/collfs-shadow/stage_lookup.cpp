@@ -22,6 +22,22 @@ bool stagedName(const Stage& stage, const char* name, Name& staged) {
   return staged.append(stage.directory) && staged.append(clean.text, clean.length);
 }
 
+/// True when the letters of `name` say where it leads: `..` after a linked directory does not lead
+/// back.
+bool isLiteral(const Stage& stage, const char* name) {
+  for (const char* dots = strstr(name, "/.."); dots != nullptr; dots = strstr(dots + 1, "/..")) {
+    if (dots[3] != '/' && dots[3] != '\0') continue;
+    Name before;
+    Name staged;
+    struct stat status;
+    const bool known = before.append(name, static_cast<std::size_t>(dots - name)) &&
+                       stagedName(stage, before.text, staged) && lstat(staged.text, &status) == 0 &&
+                       S_ISDIR(status.st_mode);
+    if (!known) return false;
+  }
+  return strncmp(name, "../", 3) != 0;
+}
+
 /// True for a descriptor of a copy that collfs made: whose process has died, its number may be
 /// another process's by now, and its descriptors other files.
 bool isCopy(int fd) {
@@ -60,11 +76,10 @@ const char* redirect(const Stage& stage, const char* name, Name& buffer) {
   // O_PATH: opens nothing, and follows links to the end.
   const int fd = open(buffer.text, O_PATH | O_CLOEXEC);
   if (fd < 0) {
-    // What was not found has to be known for sure. Through a linked directory `..` leads elsewhere
-    // than its letters say; a link that leads nowhere is a copy whose process has ended.
+    // What was not found has to be known for sure: a link that leads nowhere is a copy whose
+    // process has ended.
     struct stat status;
-    const bool sure =
-        errno == ENOENT && lstat(buffer.text, &status) != 0 && strstr(name, "..") == nullptr;
+    const bool sure = errno == ENOENT && lstat(buffer.text, &status) != 0 && isLiteral(stage, name);
     // The process that holds the stage removes all of it at once.
     return sure && lstat(stage.directory, &status) == 0 ? buffer.text : name;
   }
@@ -79,7 +94,7 @@ Presence presenceOf(const Stage& stage, const char* name) {
   struct stat status;
   if (lstat(below ? staged.text : name, &status) == 0) return Presence::present;
   if (errno != ENOENT && errno != ENOTDIR) return Presence::unknown;
-  return strstr(name, "..") == nullptr ? Presence::absent : Presence::unknown;
+  return !below || isLiteral(stage, name) ? Presence::absent : Presence::unknown;
 }
 
 }  // namespace walla::shadow
