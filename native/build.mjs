@@ -1,7 +1,7 @@
 /**
  * Builds the native core with nothing but a C++ compiler: no node-gyp, no Python, no make.
  *
- *     node native/build.mjs [--quiet]               dist/native/<platform>-<arch>/*.node, libcollfs-*.so
+ *     node native/build.mjs [--quiet]               dist/native/<platform>-<arch>/*.node, libcollfs-*.so, collfs-*
  *     node native/build.mjs --test | --sanitize     builds and runs the C++ unit tests instead
  *     node native/build.mjs --program FILE.cpp ...  builds one test program under sanitizers and runs it
  *
@@ -17,6 +17,7 @@ import {
   mkdirSync,
   readdirSync,
   readFileSync,
+  realpathSync,
   renameSync,
   rmSync,
   statSync,
@@ -373,6 +374,37 @@ async function buildCollfs(abi, override, plain) {
   ].join('\n');
   mkdirSync(join(output, 'pkgconfig'), { recursive: true });
   writeFileSync(join(output, 'pkgconfig', `collfs-${abi}.pc`), description);
+  await buildCollfsStage(abi, tool, plain);
+}
+
+const shadow = join(native, 'src', 'collfs-shadow');
+
+/** The program that fills the stages, which finds the libcollfs beside it. */
+async function buildCollfsStage(abi, tool, plain) {
+  const main = join(shadow, 'stage.cpp');
+  const units = withNeeded([main]).map((source) =>
+    source === main
+      ? { tool, source, flags: [...COMPILE, ...MPI_DEFINES] }
+      : unitOf(plain, source, []),
+  );
+  const libraries = [`-L${output}`, `-lcollfs-${abi}`, '-Wl,-rpath,$ORIGIN', '-lstdc++'];
+  deliver(await link(tool, units, ['-s', '-pthread', ...libraries]), `collfs-stage-${abi}`);
+}
+
+/** What each process loads a copy of: with as little besides as can be, not even libstdc++. */
+async function buildCollfsAudit(tool) {
+  const units = withNeeded([join(shadow, 'audit.cpp')]).map((source) => ({
+    tool,
+    source,
+    flags: [...COMPILE, '-fno-exceptions', '-fno-rtti'],
+  }));
+  // Its own libc is looked for before it can help, along the program's RPATH and LD_LIBRARY_PATH on the
+  // shared file system, unless an RPATH says where to look first.
+  const libc = (await run(tool, ['-print-file-name=libc.so.6'])).trim();
+  const rpath = `-Wl,--disable-new-dtags,-rpath,${dirname(realpathSync(libc))}`;
+  const flags = ['-shared', '-s', '-nodefaultlibs', '-Wl,-z,defs', rpath, '-lc', '-lgcc'];
+  deliver(await link(tool, units, flags), 'libcollfs-audit.so');
+  deliver(join(shadow, 'collfs-run.sh'), 'collfs-run');
 }
 
 /** Builds and runs the C++ unit tests. @returns exit code */
@@ -411,7 +443,7 @@ async function main() {
   if (options.test || options.sanitize) return test(tool);
   const napi = nodeApiFlags();
   const override = await namedCompiler('WALLA_MPICC');
-  const builds = [buildCore(tool, napi)];
+  const builds = [buildCore(tool, napi), buildCollfsAudit(tool)];
   for (const abi of Object.keys(MPI_NAMES)) {
     builds.push(buildMpi(abi, override, tool, napi), buildCollfs(abi, override, tool));
   }
