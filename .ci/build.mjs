@@ -59,6 +59,8 @@ const preload = {
     js: "'use strict';\nconst __walla_url = require('node:url').pathToFileURL(__filename).href;",
   },
   define: { 'import.meta.url': '__walla_url' },
+  // Lines and names stay: above an uncaught error Node.js prints the line that threw.
+  minifySyntax: true,
 };
 const hooksThread = { ...common, format: 'esm' };
 // The rest is for one process per job: shared chunks, npm packages as installed.
@@ -103,6 +105,22 @@ function write(name, contents) {
   renameSync(aside, file);
 }
 
+/**
+ * For a default import esbuild copies all exports of a built-in module, a millisecond at each start. What is
+ * asked of it is `default` alone, as every use of the variable has to show.
+ */
+function withoutCopies(text) {
+  return text.replace(
+    /([\w$]+) = __toESM\(require\("(node:[\w/]+)"\), 1\)/g,
+    (_, variable, builtin) => {
+      const uses = text.split(new RegExp(`\\b${variable.replaceAll('$', '\\$')}\\b`)).slice(1);
+      const others = uses.filter((rest) => !/^(?:\.default\b| = __toESM)/.test(rest));
+      if (others.length > 0) throw new Error(`${builtin}: import the names, or the default alone`);
+      return `${variable} = { default: require("${builtin}") }`;
+    },
+  );
+}
+
 async function bundle({ settings, entries }) {
   const entryPoints = Object.fromEntries(
     Object.entries(entries).filter(([, source]) => present(source)),
@@ -111,7 +129,7 @@ async function bundle({ settings, entries }) {
   const { outputFiles } = await esbuild.build({ ...settings, entryPoints });
   return outputFiles.map((file) => ({
     name: path.relative(dist, file.path),
-    contents: Buffer.from(file.contents),
+    contents: Buffer.from(settings === preload ? withoutCopies(file.text) : file.contents),
   }));
 }
 

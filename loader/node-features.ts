@@ -2,7 +2,7 @@
  * What this Node.js can do, asked once. One line of source for each gate, so that a new Node.js
  * version is a change in this file alone.
  */
-import * as nodeModule from 'node:module';
+import nodeModule from 'node:module';
 
 const [major = 0, minor = 0] = process.versions.node.split('.').map(Number);
 
