@@ -203,7 +203,8 @@ class Transfer {
 
   /// On root: waits until a chunk is in memory. @returns false if it never will be
   bool obtain(std::int64_t chunk) {
-    stream_->flush();
+    // Of root's messages the next one can be agreed upon while one is under way.
+    stream_->flush(1);
     if (failure_.step != kNone) return false;
     const std::int64_t end = stream_->end(chunk);
     if (reads_) {

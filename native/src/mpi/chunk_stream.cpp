@@ -34,6 +34,7 @@ ChunkStream::ChunkStream(const Communicator& comm, int root, std::uint8_t* data,
       places_{placeInTree(0, comm.rank(), comm.size(), root),
               placeInTree(1, comm.rank(), comm.size(), root)} {
   for (auto& tree : receives_) tree.fill(MPI_REQUEST_NULL);
+  sending_.fill(MPI_REQUEST_NULL);
   messages_.reserve(2 * static_cast<std::size_t>(chunks_));
 }
 
@@ -45,7 +46,9 @@ ChunkStream::~ChunkStream() {
       MPI_Request_free(&request);
     }
   }
-  if (sending_ != MPI_REQUEST_NULL) MPI_Request_free(&sending_);
+  for (MPI_Request& request : sending_) {
+    if (request != MPI_REQUEST_NULL) MPI_Request_free(&request);
+  }
 }
 
 std::int64_t ChunkStream::begin(std::int64_t chunk) const {
@@ -66,20 +69,20 @@ void ChunkStream::start() {
 }
 
 ChunkStream::Arrival ChunkStream::receive() {
-  constexpr int kSending = 2;
+  constexpr std::size_t kHeads = 2;
   for (;;) {
-    MPI_Request requests[] = {headOf(0), headOf(1), sending_};
+    MPI_Request requests[kHeads + kSends] = {headOf(0), headOf(1)};
+    std::copy(sending_.begin(), sending_.end(), requests + kHeads);
     int which = 0;
     int count = 0;
     MPI_Status status;
-    check(MPI_Waitany(3, requests, &which, &status), "MPI_Waitany");
-    if (which == kSending) {
-      sending_ = MPI_REQUEST_NULL;
-      sendNext();
+    check(MPI_Waitany(int{kHeads + kSends}, requests, &which, &status), "MPI_Waitany");
+    const auto tree = static_cast<std::size_t>(which);
+    if (tree >= kHeads) {
+      sendNext(sending_[tree - kHeads]);
       continue;
     }
     check(MPI_Get_count(&status, MPI_BYTE, &count), "MPI_Get_count");
-    const auto tree = static_cast<std::size_t>(which);
     const std::int64_t chunk = next_[tree];
     headOf(tree) = MPI_REQUEST_NULL;
     post(chunk + std::int64_t{2 * kWindow});
@@ -94,22 +97,30 @@ void ChunkStream::send(const Arrival& arrival) {
   for (const int child : places_[static_cast<std::size_t>(arrival.chunk % 2)].children) {
     if (child >= 0) messages_.push_back({arrival, child});
   }
-  if (sending_ == MPI_REQUEST_NULL) sendNext();
+  for (MPI_Request& request : sending_) {
+    if (request == MPI_REQUEST_NULL) sendNext(request);
+  }
 }
 
-void ChunkStream::sendNext() {
+void ChunkStream::sendNext(MPI_Request& place) {
+  place = MPI_REQUEST_NULL;
   if (begun_ == messages_.size()) return;
   const auto& [what, child] = messages_[begun_++];
   const std::int64_t bytes = what.nothing ? 0 : end(what.chunk) - begin(what.chunk);
   check(MPI_Isend(data_ + begin(what.chunk), static_cast<int>(bytes), MPI_BYTE, child,
-                  kTags[what.chunk % 2], comm_, &sending_),
+                  kTags[what.chunk % 2], comm_, &place),
         "MPI_Isend");
 }
 
-void ChunkStream::flush() {
-  while (sending_ != MPI_REQUEST_NULL) {
-    check(MPI_Wait(&sending_, MPI_STATUS_IGNORE), "MPI_Wait");
-    sendNext();
+void ChunkStream::flush(std::size_t left) {
+  const auto underWay = [this] {
+    const auto done = std::count(sending_.begin(), sending_.end(), MPI_REQUEST_NULL);
+    return kSends - static_cast<std::size_t>(done);
+  };
+  while (messages_.size() - begun_ + underWay() > left) {
+    int which = 0;
+    check(MPI_Waitany(int{kSends}, sending_.data(), &which, MPI_STATUS_IGNORE), "MPI_Waitany");
+    sendNext(sending_[static_cast<std::size_t>(which)]);
   }
 }
 

@@ -21,7 +21,8 @@ namespace walla::mpi {
 /// the other. For the same reason no rank but root waits for a message to leave and nothing else:
 /// two could wait for each other.
 ///
-/// A rank sends one message at a time, so that each has the whole network and is sooner passed on.
+/// A rank sends two messages at a time: while one is under way the other is agreed upon with its
+/// receiver. More would share the network, and each be passed on later.
 ///
 /// The region must outlive this object.
 class ChunkStream {
@@ -55,12 +56,13 @@ class ChunkStream {
   /// Passes a chunk, or nothing in its place, to the ranks below this one when their turn comes:
   /// now or during the next call.
   void send(const Arrival& arrival);
-  /// Waits until everything has been sent.
-  void flush();
+  /// Waits until everything has been sent but so many messages.
+  void flush(std::size_t left = 0);
 
  private:
   /// Receives prepared in each tree: while one chunk comes, the next can be announced.
   static constexpr std::size_t kWindow = 2;
+  static constexpr std::size_t kSends = 2;
 
   struct Message {
     Arrival what;
@@ -68,7 +70,8 @@ class ChunkStream {
   };
 
   void post(std::int64_t chunk);
-  void sendNext();
+  /// Begins the next message in the place of one that has been sent.
+  void sendNext(MPI_Request& place);
   /// The next chunk of a tree.
   MPI_Request& headOf(std::size_t tree) {
     return receives_[tree][static_cast<std::size_t>(next_[tree] / 2) % kWindow];
@@ -84,9 +87,9 @@ class ChunkStream {
   /// Of each tree: the chunk to come.
   std::array<std::int64_t, 2> next_ = {0, 1};
   std::vector<Message> messages_;
-  /// How many of them have been begun, and the one under way.
+  /// How many of them have been begun, and those under way.
   std::size_t begun_ = 0;
-  MPI_Request sending_ = MPI_REQUEST_NULL;
+  std::array<MPI_Request, kSends> sending_;
 };
 
 /// A good size of one message. A pipeline of c-byte chunks takes bytes / c times what a message

@@ -1,6 +1,8 @@
 #include "two_trees.h"
 
 #include <algorithm>
+#include <bitset>
+#include <utility>
 
 namespace walla::mpi {
 namespace {
@@ -35,6 +37,14 @@ int topOf(int n) {
   return top;
 }
 
+/// In which of two alternating steps a position receives from its parent in the first tree; in the
+/// second tree it does so in the other one. Then children of one parent have different steps: their
+/// positions differ in one bit, and so do those of the ranks in their places in the second tree,
+/// but for the last few of an incomplete tree.
+bool stepOfReceiving(int position) {
+  return std::bitset<32>(static_cast<unsigned>(position)).count() % 2 == 1;
+}
+
 }  // namespace
 
 TreePlace placeInTree(int tree, int rank, int size, int root) {
@@ -58,6 +68,10 @@ TreePlace placeInTree(int tree, int rank, int size, int root) {
   for (std::size_t i = 0; i < children.size(); ++i) {
     if (children[i] != 0) place.children[i] = rankAt(children[i]);
   }
+  // The step after that in which this rank has received is one child's; it comes first.
+  const auto step = [&](int at) { return stepOfReceiving((at - root + size) % size); };
+  const int first = place.children[0];
+  if (first >= 0 && step(first) == step(rank)) std::swap(place.children[0], place.children[1]);
   return place;
 }
 

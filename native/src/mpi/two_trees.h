@@ -10,7 +10,7 @@ namespace walla::mpi {
 struct TreePlace {
   /// -1 at root.
   int parent = -1;
-  /// -1 where there is none. Root has one child.
+  /// In the order of sending; -1 where there is none. Root has one child.
   std::array<int, 2> children = {-1, -1};
 };
 
