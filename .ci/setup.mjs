@@ -45,6 +45,13 @@ const wanted = [
     when: process.platform === 'linux',
   },
   {
+    what: 'SimGrid',
+    packages: ['libsimgrid-dev'],
+    there: () => has('smpicxx'),
+    without: 'the broadcast is not simulated',
+    when: process.platform === 'linux',
+  },
+  {
     what: 'clang-format',
     packages: ['clang-format'],
     there: () => has('clang-format'),
