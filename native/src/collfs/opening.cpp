@@ -337,14 +337,6 @@ class Opening {
 
 }  // namespace
 
-bool onlyReads(int flags) {
-  // As the kernel of x86 knows it; to programs of 64 bits it is 0.
-  constexpr int kLargeFile = 0100000;
-  constexpr int kHarmless = O_CLOEXEC | O_NOFOLLOW | O_DIRECTORY | O_NOCTTY | O_NONBLOCK |
-                            O_NOATIME | O_LARGEFILE | kLargeFile;
-  return (flags & ~kHarmless) == O_RDONLY;
-}
-
 std::vector<Opened> openAll(Level& level, const Call& call, const std::vector<Place>& places,
                             int flags) {
   return Opening(level, call, places, flags).run();
