@@ -9,5 +9,6 @@ sys.path.insert(0, sys.argv[2])
 import package.first
 import package.second
 
-print("sum", package.first.value + package.second.value, flush=True)
+sys.stdout.write("sum %d\n" % (package.first.value + package.second.value))
+sys.stdout.flush()
 mpi.end()
