@@ -49,8 +49,7 @@ describe('a cluster of four nodes', { skip }, () => {
   });
 
   for (const mpi of ['openmpi', 'mpich'] as const) {
-    const missing =
-      Cluster.unavailableReason({ mpi, programs: [`mpicc.${mpi}`, 'gcc'] }) ?? false;
+    const missing = Cluster.unavailableReason({ mpi, programs: [`mpicc.${mpi}`, 'gcc'] }) ?? false;
 
     test(
       `runs two ranks on each node under ${mpi} and groups them by node`,

@@ -39,7 +39,10 @@ describe('libcollfs-preload on 4 nodes with 2 ranks each', { skip: built }, () =
         await using cluster = await Cluster.start({ nodes: 4 });
 
         async function requests(slots: number[], env: Record<string, string>): Promise<number> {
-          const traces = join(scratch.path, `traces-${mpi.abi}-${Object.keys(env).length}-${slots.length}`);
+          const traces = join(
+            scratch.path,
+            `traces-${mpi.abi}-${Object.keys(env).length}-${slots.length}`,
+          );
           mkdirSync(traces);
           const variables = { ...env, TRACES: traces };
           const pass = Object.keys(variables).flatMap((name) => ['-x', name]);

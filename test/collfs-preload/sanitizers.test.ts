@@ -13,7 +13,7 @@ import {
   root,
   scratchDirectory,
 } from '../collfs/programs.ts';
-import { run } from '../mpi/launch.ts';
+import { run, which } from '../mpi/launch.ts';
 import { buildReader, preloaded, writeReadersFiles } from './programs.ts';
 
 const sources = join(root, 'native/src/collfs-preload');
@@ -21,7 +21,7 @@ const sources = join(root, 'native/src/collfs-preload');
 /** The address sanitizer's own library, which has to be loaded before all others. */
 function sanitizerLibrary(): string | undefined {
   const { stdout } = spawnSync('g++', ['-print-file-name=libasan.so'], { encoding: 'utf8' });
-  const library = (stdout ?? '').trim();
+  const library = which('g++') === undefined ? '' : stdout.trim();
   return library.startsWith('/') ? library : undefined;
 }
 

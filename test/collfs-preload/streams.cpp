@@ -1,5 +1,5 @@
-// A library that opens files by the streams of C++. A stream does not tell its descriptor, so it is looked
-// for: the one that has been read from.
+// A library that opens files by the streams of C++. A stream does not tell its descriptor, so it is
+// looked for: the one that has been read from.
 #include <fcntl.h>
 #include <unistd.h>
 

@@ -1,5 +1,5 @@
-// What the audit library does with names, without the dynamic linker, which calls it from a namespace that
-// sanitizers cannot be in.
+// What the audit library does with names, without the dynamic linker, which calls it from a
+// namespace that sanitizers cannot be in.
 #include <dlfcn.h>
 #include <link.h>
 #include <sys/mman.h>

@@ -78,8 +78,8 @@ template <typename Libc>
 DIR* openDirectory(int directoryFd, const char* path, int owned, Libc libcOpen) {
   bool isForLibc = false;
   DIR* const stream = rootOrLibc<DIR*>(
-      directoryFd, path,
-      [&](const char* name) { return listAtRoot(name, owned, isForLibc); }, libcOpen);
+      directoryFd, path, [&](const char* name) { return listAtRoot(name, owned, isForLibc); },
+      libcOpen);
   return isForLibc ? libcOpen() : stream;
 }
 
@@ -114,46 +114,46 @@ COLLFS_INTERPOSE(DIR*, fdopendir, (int fd)) {
   return openDirectory(fd, ".", fd, [=] { return libc().fdopendir(fd); });
 }
 
-COLLFS_INTERPOSE(struct dirent*, readdir, (DIR* stream)) {
+COLLFS_INTERPOSE(struct dirent*, readdir, (DIR * stream)) {
   Directory* const directory = directoryOf(stream);
   return directory != nullptr ? next(directory) : libc().readdir(stream);
 }
 
-COLLFS_INTERPOSE(struct dirent*, readdir64, (DIR* stream)) {
+COLLFS_INTERPOSE(struct dirent*, readdir64, (DIR * stream)) {
   Directory* const directory = directoryOf(stream);
   return directory != nullptr ? next(directory) : libc().readdir64(stream);
 }
 
-COLLFS_INTERPOSE(int, readdir_r, (DIR* stream, struct dirent* entry, struct dirent** result)) {
+COLLFS_INTERPOSE(int, readdir_r, (DIR * stream, struct dirent* entry, struct dirent** result)) {
   Directory* const directory = directoryOf(stream);
   return directory != nullptr ? nextInto(directory, entry, result)
                               : libc().readdir_r(stream, entry, result);
 }
 
-COLLFS_INTERPOSE(int, readdir64_r, (DIR* stream, struct dirent* entry, struct dirent** result)) {
+COLLFS_INTERPOSE(int, readdir64_r, (DIR * stream, struct dirent* entry, struct dirent** result)) {
   Directory* const directory = directoryOf(stream);
   return directory != nullptr ? nextInto(directory, entry, result)
                               : libc().readdir64_r(stream, entry, result);
 }
 
-COLLFS_INTERPOSE(void, rewinddir, (DIR* stream)) {
+COLLFS_INTERPOSE(void, rewinddir, (DIR * stream)) {
   Directory* const directory = directoryOf(stream);
   if (directory == nullptr) return libc().rewinddir(stream);
   goTo(directory, 0);
 }
 
-COLLFS_INTERPOSE(void, seekdir, (DIR* stream, long position)) {
+COLLFS_INTERPOSE(void, seekdir, (DIR * stream, long position)) {
   Directory* const directory = directoryOf(stream);
   if (directory == nullptr) return libc().seekdir(stream, position);
   goTo(directory, position);
 }
 
-COLLFS_INTERPOSE(long, telldir, (DIR* stream)) {
+COLLFS_INTERPOSE(long, telldir, (DIR * stream)) {
   Directory* const directory = directoryOf(stream);
   return directory != nullptr ? directory->position : libc().telldir(stream);
 }
 
-COLLFS_INTERPOSE(int, dirfd, (DIR* stream)) {
+COLLFS_INTERPOSE(int, dirfd, (DIR * stream)) {
   Directory* const directory = directoryOf(stream);
   if (directory == nullptr) return libc().dirfd(stream);
   if (directory->fd < 0) {
@@ -162,7 +162,7 @@ COLLFS_INTERPOSE(int, dirfd, (DIR* stream)) {
   return directory->fd;
 }
 
-COLLFS_INTERPOSE(int, closedir, (DIR* stream)) {
+COLLFS_INTERPOSE(int, closedir, (DIR * stream)) {
   Directory* const directory = directoryOf(stream);
   if (directory == nullptr) return libc().closedir(stream);
   replace(directory, nullptr);

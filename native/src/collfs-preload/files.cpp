@@ -65,13 +65,13 @@ FILE* openStream(const char* path, const char* mode, Libc libcOpen) {
 }
 
 /// The third argument of open, where there is one.
-#define COLLFS_MODE(mode, flags)                                   \
-  mode_t mode = 0;                                                 \
-  if (takesMode(flags)) {                                          \
-    va_list arguments;                                             \
-    va_start(arguments, flags);                                    \
-    mode = static_cast<mode_t>(va_arg(arguments, unsigned));       \
-    va_end(arguments);                                             \
+#define COLLFS_MODE(mode, flags)                             \
+  mode_t mode = 0;                                           \
+  if (takesMode(flags)) {                                    \
+    va_list arguments;                                       \
+    va_start(arguments, flags);                              \
+    mode = static_cast<mode_t>(va_arg(arguments, unsigned)); \
+    va_end(arguments);                                       \
   }
 
 }  // namespace

@@ -19,8 +19,8 @@ long hasNone() {
 template <typename Function>
 void find(Function*& function, const char* name) {
   void* const address = dlsym(RTLD_NEXT, name);
-  function = reinterpret_cast<Function*>(address != nullptr ? address
-                                                            : reinterpret_cast<void*>(&hasNone));
+  function =
+      reinterpret_cast<Function*>(address != nullptr ? address : reinterpret_cast<void*>(&hasNone));
 }
 
 /// Two threads that come at once find the same.

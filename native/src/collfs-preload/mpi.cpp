@@ -56,7 +56,8 @@ int initialize(const char* name, const void* caller, Initialize call) {
   auto* const versionOf = function<int(char*, int*)>("MPI_Get_library_version", caller);
   auto* const threadLevelOf = function<int(int*)>("MPI_Query_thread", caller);
   if (versionOf == nullptr || threadLevelOf == nullptr) return code;
-  // MPI_MAX_LIBRARY_VERSION_STRING is 256 in Open MPI and 8192 in MPICH. Once in the life of a process.
+  // MPI_MAX_LIBRARY_VERSION_STRING is 256 in Open MPI and 8192 in MPICH. Once in the life of a
+  // process.
   static char version[16384];
   int length = 0;
   int threadLevel = 0;

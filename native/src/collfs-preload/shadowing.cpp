@@ -126,8 +126,9 @@ void startShadowing(const char* mpiVersion, const void* ofMpi, int threadLevel) 
     snprintf(message, sizeof message, "%s cannot be understood; files are not shadowed", wrong);
   } else if (threadLevel == kSerialized) {
     code = "ERR_COLLFS_THREAD";
-    problem = "MPI_THREAD_SERIALIZED: another thread may be in MPI when this one opens a file; "
-              "files are not shadowed";
+    problem =
+        "MPI_THREAD_SERIALIZED: another thread may be in MPI when this one opens a file; "
+        "files are not shadowed";
     hint = "let the program ask for MPI_THREAD_FUNNELED or MPI_THREAD_MULTIPLE";
   } else if (!loadCollfs(mpiVersion, problem)) {
     code = "ERR_COLLFS_MPI";
@@ -155,20 +156,20 @@ void stopShadowing() {
   const bool first = settings.pushesWorld && collfs.collfs_rank() == collfs.collfs_root();
   if (first && failures > kPrinted) {
     char message[64];
-    snprintf(message, sizeof message, "collfs: %u more failures like these\n",
-             failures - kPrinted);
+    snprintf(message, sizeof message, "collfs: %u more failures like these\n", failures - kPrinted);
     if (write(STDERR_FILENO, message, strlen(message)) < 0) failures = 0;
   }
   if (first && settings.counters) collfs.collfs_counters_print(stderr);
-  // Others may be late, and still wait in calls that this rank does not make. MPI_Finalize would wait
-  // for them as well.
+  // Others may be late, and still wait in calls that this rank does not make. MPI_Finalize would
+  // wait for them as well.
   constexpr double kVeryLong = 1e9;
   if (settings.timeoutSeconds > 0) collfs.collfs_set_timeout(kVeryLong);
   while (settings.pushesWorld && collfs.collfs_depth() > 0) {
     collfs.collfs_clear_error();
     if (collfs.collfs_comm_pop() == 0) continue;
     const collfs_code code = collfs.collfs_last_error()->code;
-    // Each call that this rank has not made is met by a pop. After the others the next pop is local.
+    // Each call that this rank has not made is met by a pop. After the others the next pop is
+    // local.
     const bool again =
         code == ERR_COLLFS_DIVERGED || code == ERR_COLLFS_TIMEOUT || code == ERR_COLLFS_LOCAL;
     if (!again) break;
@@ -194,8 +195,7 @@ const char* nameToAsk(int directoryFd, const char* path, shadow::Name& name) {
   if (!isPlain(path)) {
     shadow::Name start;
     if (path[0] != '/' && !startOf(directoryFd, start)) return nullptr;
-    if (!shadow::cleanName(path, start.text, name) ||
-        !shadow::isBelow(name.text, settings.paths)) {
+    if (!shadow::cleanName(path, start.text, name) || !shadow::isBelow(name.text, settings.paths)) {
       return nullptr;
     }
     if (path[0] != '/') {

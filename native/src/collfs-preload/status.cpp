@@ -75,8 +75,7 @@ COLLFS_INTERPOSE(int, fstat64, (int fd, struct stat* status)) {
 }
 
 COLLFS_INTERPOSE(int, fstatat, (int fd, const char* path, struct stat* status, int flags)) {
-  return statusAt(fd, path, status, flags,
-                  [=] { return libc().fstatat(fd, path, status, flags); });
+  return statusAt(fd, path, status, flags, [=] { return libc().fstatat(fd, path, status, flags); });
 }
 
 COLLFS_INTERPOSE(int, fstatat64, (int fd, const char* path, struct stat* status, int flags)) {
@@ -98,8 +97,8 @@ COLLFS_INTERPOSE(int, statx,
       libcStat);
 }
 
-// Of programs linked with a glibc before 2.33. The first argument says what the structure looks like;
-// on 64-bit platforms there is one answer.
+// Of programs linked with a glibc before 2.33. The first argument says what the structure looks
+// like; on 64-bit platforms there is one answer.
 
 COLLFS_INTERPOSE(int, __xstat, (int version, const char* path, struct stat* status)) {
   return statusOf(AT_FDCWD, path, status, 0, [=] { return libc().__xstat(version, path, status); });

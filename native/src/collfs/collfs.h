@@ -163,10 +163,10 @@ COLLFS_API void collfs_set_checked(int on);
 COLLFS_API void collfs_set_timeout(double seconds);
 
 /* Local; all ranks at the same point of the program. On: what stat, lstat, statx, access,
-   readlink, realpath and opendir found, and which names do not exist (open asks that too), is remembered on every rank
-   for the communicator on top of the stack, and answered without communication. Popping forgets it.
-   Off at first for each communicator, and turning it off forgets too. Returns 0, or -1:
-   ERR_COLLFS_STATE. */
+   readlink, realpath and opendir found, and which names do not exist (open asks that too), is
+   remembered on every rank for the communicator on top of the stack, and answered without
+   communication. Popping forgets it. Off at first for each communicator, and turning it off forgets
+   too. Returns 0, or -1: ERR_COLLFS_STATE. */
 COLLFS_API int collfs_set_cache(int on);
 
 /* Local; all ranks at the same point of the program. Forgets what is remembered: a new epoch. */

@@ -15,7 +15,8 @@ void note(Trouble& trouble, int errorNumber);
 /// The copies that a node's head makes of files whose contents come after root's answer.
 class NodeCopies {
  public:
-  /// Makes `count` files to be filled; -1 stands for one that cannot be made. @returns what went wrong
+  /// Makes `count` files to be filled; -1 stands for one that cannot be made. @returns what went
+  /// wrong
   Trouble make(std::uint32_t count);
   /// Makes the only one of a file that was there beforehand.
   Trouble take(UniqueFd writable);
