@@ -45,6 +45,14 @@ const wanted = [
     when: process.platform === 'linux',
   },
   {
+    what: 'Chromium',
+    // Without recommended packages it comes without a font.
+    packages: ['chromium', 'fonts-dejavu-core'],
+    there: () => ['chromium', 'chromium-browser', 'google-chrome'].some(has),
+    without: 'the page of a report is not tested in a browser',
+    when: process.platform === 'linux',
+  },
+  {
     what: 'clang-format',
     packages: ['clang-format'],
     there: () => has('clang-format'),
