@@ -1,17 +1,7 @@
 /** One job of one contender on the cluster, from a cold start to the end, and everything that is reported of it. */
-import {
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  statfsSync,
-  writeFileSync,
-} from 'node:fs';
-import { join } from 'node:path';
-import { createInterface } from 'node:readline';
-import type { ClusterNode } from '../test/cluster/cluster.ts';
-import { type Contender, type Job, PROBE_HERE, type Site } from './contenders/contender.ts';
+import type { Contender, Job, Site } from './contenders/contender.ts';
+import { type JobRun, type Probe, runJob } from './job-run.ts';
+import type { Layout } from './results.ts';
 import {
   type Counts,
   noRequests,
@@ -65,33 +55,9 @@ export interface Measurement {
   busy: number;
 }
 
-/** What the probe in each rank notes down. Times are milliseconds since 1970. */
-interface Probe {
-  rank: number;
-  startedMs: number;
-  originMs: number;
-  bootedMs: number;
-  privateMiB: number;
-}
-
-const SAMPLE_MS = 25;
 /** Enough for what walla asks; of others it is a sample. */
 const MOST_PATHS = 50;
 const MIB = 1 << 20;
-
-/** Loaded last before the program, from a local disk, in every contender alike. */
-const PROBE = `
-import { readFileSync, writeFileSync } from 'node:fs';
-const bootedMs = performance.timeOrigin + performance.now();
-const { BENCH_RESULTS, BENCH_STARTED, OMPI_COMM_WORLD_RANK: rank } = process.env;
-if (rank !== undefined) process.on('exit', () => {
-  const anonymous = /^RssAnon:\\s*(\\d+)/m.exec(readFileSync('/proc/self/status', 'utf8'));
-  writeFileSync(BENCH_RESULTS + '/' + rank + '.json', JSON.stringify({
-    rank: Number(rank), startedMs: BENCH_STARTED * 1000, originMs: performance.timeOrigin, bootedMs,
-    privateMiB: Number(anonymous[1]) / 1024,
-  }));
-});
-`;
 
 /**
  * Runs one job with cold caches on the first `nodes` nodes of the cluster.
@@ -101,143 +67,32 @@ export async function measure(
   contender: Contender,
   job: Job,
   site: Site,
-  layout: { nodes: number; ranks: number },
+  layout: Layout,
   server: SharedFsOptions,
   timeoutMs: number,
 ): Promise<Measurement> {
   const nodes = site.cluster.nodes.slice(0, layout.nodes);
   await contender.before?.(nodes, site, job);
-  const results = mkdtempSync(join(site.local, 'results-'));
   const shared = await SharedFs.mount(nodes, site.shared, { ...server, trace: true });
   let run: JobRun;
   let report: SharedFsReport;
   try {
-    run = await runJob(site, job, layout, results, timeoutMs);
+    run = await runJob(site, job, layout, timeoutMs);
   } finally {
     await contender.after?.(nodes, site);
     report = await shared.unmount();
   }
-  const probes = readdirSync(results).map(
-    (name) => JSON.parse(readFileSync(join(results, name), 'utf8')) as Probe,
-  );
-  rmSync(results, { recursive: true });
-  const expected = layout.nodes * layout.ranks;
-  if (probes.length !== expected)
-    throw new Error(`${probes.length} of ${expected} ranks ended\n${run.stderr}`);
-  probes.sort((a, b) => a.rank - b.rank);
   return {
     seconds: (Math.max(...run.firstLineMs.values()) - run.startMs) / 1000,
-    phases: phasesOf(run, probes),
-    ...countRequests(report.requests, probes),
-    ...memoryOf(probes, run, layout.ranks),
+    phases: phasesOf(run),
+    ...countRequests(report.requests, run.probes),
+    ...memoryOf(run, layout.ranks),
     networkMiB: run.networkBytes / MIB,
     busy: run.busy,
   };
 }
 
-interface JobRun {
-  startMs: number;
-  /** By rank. */
-  firstLineMs: Map<number, number>;
-  /** By position of the node. */
-  tmpfsBytes: number[];
-  networkBytes: number;
-  busy: number;
-  stderr: string;
-}
-
-async function runJob(
-  site: Site,
-  job: Job,
-  { nodes, ranks }: { nodes: number; ranks: number },
-  results: string,
-  timeoutMs: number,
-): Promise<JobRun> {
-  const used = site.cluster.nodes.slice(0, nodes);
-  const mark = ['bash', '-c', 'BENCH_STARTED=$EPOCHREALTIME exec "$@"', 'bash'];
-  const words = site.cluster.mpirunCommand([...mark, ...withProbe(job.command, site)], {
-    slots: site.cluster.nodes.map((node) => (used.includes(node) ? ranks : 0)),
-    arguments: ['--tag-output'],
-  });
-  const tmpfsBefore = used.map(tmpfsBytes);
-  const tmpfs = used.map(() => 0);
-  const received = () => used.reduce((total, node) => total + node.traffic().receivedBytes, 0);
-  const receivedBefore = received();
-  const processorsBefore = processorTimes();
-  const startMs = performance.timeOrigin + performance.now();
-  const child = site.cluster.spawn(words, {
-    cwd: job.cwd,
-    env: { BENCH_RESULTS: results, ...job.env },
-  });
-  const { stdout, stderr } = child;
-  if (!stdout || !stderr) throw new Error('no pipes');
-  let errors = '';
-  stderr.setEncoding('utf8').on('data', (text: string) => (errors += text));
-  const firstLineMs = new Map<number, number>();
-  let busy = NaN;
-  createInterface(stdout).on('line', (line) => {
-    const rank = /^\[\d+,(\d+)\]<stdout>:/.exec(line)?.[1];
-    if (rank === undefined || firstLineMs.has(Number(rank))) return;
-    firstLineMs.set(Number(rank), performance.timeOrigin + performance.now());
-    if (firstLineMs.size === nodes * ranks) busy = busyShare(processorsBefore, processorTimes());
-  });
-  const sampler = setInterval(() => {
-    used.forEach((node, index) => {
-      tmpfs[index] = Math.max(tmpfs[index] ?? 0, tmpfsBytes(node) - (tmpfsBefore[index] ?? 0));
-    });
-  }, SAMPLE_MS);
-  const timer = setTimeout(() => child.kill('SIGTERM'), timeoutMs);
-  const code = await new Promise((resolve) => child.once('close', resolve));
-  clearTimeout(timer);
-  clearInterval(sampler);
-  if (code !== 0) throw new Error(`the job ended with ${String(code)}\n${errors}`);
-  if (firstLineMs.size !== nodes * ranks)
-    throw new Error(`first lines of ${firstLineMs.size} ranks\n${errors}`);
-  return {
-    startMs,
-    firstLineMs,
-    tmpfsBytes: tmpfs,
-    networkBytes: received() - receivedBefore,
-    busy,
-    stderr: errors,
-  };
-}
-
-/** Each contender says where its probe goes: after all that Node.js loads before the program. */
-function withProbe(command: string[], { local }: Site): string[] {
-  const probe = join(local, 'probe.mjs');
-  mkdirSync(local, { recursive: true });
-  writeFileSync(probe, PROBE);
-  return command.flatMap((word) => (word === PROBE_HERE ? ['--import', probe] : [word]));
-}
-
-/** As seen from outside the node. */
-function tmpfsBytes(node: ClusterNode): number {
-  return ['dev/shm', 'run'].reduce((total, path) => {
-    const { blocks, bfree, bsize } = statfsSync(`/proc/${node.pid}/root/${path}`);
-    return total + (blocks - bfree) * bsize;
-  }, 0);
-}
-
-/** Jiffies of all processors together. */
-function processorTimes(): { idle: number; total: number } {
-  const line = readFileSync('/proc/stat', 'utf8').split('\n')[0] ?? '';
-  const [user = 0, nice = 0, system = 0, idle = 0, wait = 0, irq = 0, softIrq = 0, steal = 0] = line
-    .split(/\s+/)
-    .slice(1)
-    .map(Number);
-  const total = user + nice + system + idle + wait + irq + softIrq + steal;
-  return { idle: idle + wait, total };
-}
-
-function busyShare(
-  before: { idle: number; total: number },
-  after: { idle: number; total: number },
-): number {
-  return 1 - (after.idle - before.idle) / (after.total - before.total);
-}
-
-function phasesOf({ startMs, firstLineMs, stderr }: JobRun, probes: Probe[]): Phases {
+function phasesOf({ startMs, firstLineMs, stderr, probes }: JobRun): Phases {
   const [last] = [...firstLineMs].sort((a, b) => b[1] - a[1]);
   const probe = probes.find(({ rank }) => rank === last?.[0]);
   if (!last || !probe) throw new Error('no rank was last');
@@ -315,8 +170,7 @@ function add(counts: Counts, { kind, bytes }: Request): void {
 }
 
 function memoryOf(
-  probes: Probe[],
-  { tmpfsBytes }: JobRun,
+  { probes, tmpfsBytes }: JobRun,
   ranks: number,
 ): Pick<Measurement, 'nodeMiB' | 'tmpfsMiB'> {
   const nodes = tmpfsBytes.map((bytes, index) => {

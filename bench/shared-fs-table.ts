@@ -89,8 +89,11 @@ export function printBars(results: Results): void {
   bar('the same, adjusted', against('plain', adjustedSeconds), '');
   bar('tar broadcast / walla packed', against('tar broadcast', seconds), '>= 1.8');
   bar('requests after boot, most of a rank other than root', largest(packed, 'after'), '0');
+  for (const path of new Set(packed.flatMap((row) => row.otherMostPaths.after)))
+    console.log(`    ${path}`);
   bar('requests during boot, most of a rank other than root', largest(packed, 'boot'), '<= 12');
-  bar('the same, prestaged', largest(prestaged, 'boot'), '0 beside the entry');
+  bar('the same, mean of the ranks other than root', meanBoot(packed, most), '<= 12');
+  bar('most of a rank, prestaged', largest(prestaged, 'boot'), '0 beside the entry');
   bar('walla packed at 8 nodes / 1 node, adjusted', grown(adjustedSeconds), '<= 1.3');
   bar('the same, as measured', grown(seconds), `${results.machine.cores} processors`);
 }
@@ -102,6 +105,11 @@ function bar(what: string, value: number | undefined, wanted: string): void {
 
 function largest(rows: Row[], when: 'boot' | 'after'): number | undefined {
   return rows.length === 0 ? undefined : Math.max(...rows.map(({ otherMost }) => otherMost[when]));
+}
+
+function meanBoot(rows: Row[], { nodes, ranks }: Layout): number | undefined {
+  if (rows.length === 0) return undefined;
+  return median(of(rows, ({ others }) => requestCount(others.boot) / (nodes * ranks - 1)));
 }
 
 /** The round whose time is the median, or the one before it. */

@@ -78,6 +78,9 @@ if (reason !== undefined || !node) {
 }
 
 const scratch = mkdtempSync(join(tmpdir(), 'walla-bench-'));
+process.once('exit', () => rmSync(scratch, { recursive: true, force: true }));
+// The cluster ends with this process, however it ends.
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(1));
 const cluster = await Cluster.start({
   nodes: Math.max(...layouts.map(({ nodes }) => nodes)),
   shm: SHM_SIZE,
@@ -105,7 +108,6 @@ try {
   console.log(`raw results: ${file}`);
 } finally {
   await cluster.stop();
-  rmSync(scratch, { recursive: true, force: true });
 }
 
 /** The application as it is after npm install, walla included, in a directory of its own. */

@@ -57,7 +57,8 @@ export function failure(
   });
   if (error) return `${command}: ${error.message}`;
   if (status === 0) return undefined;
-  const why = `${stderr}\n${stdout}`.trim().split('\n').slice(0, 3).join('; ');
+  const lines = `${stderr}\n${stdout}`.trim().split('\n');
+  const why = lines.find((line) => /error/i.test(line)) ?? lines[0] ?? '';
   return `${command} ended with ${status}: ${why}`;
 }
 

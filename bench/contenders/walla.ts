@@ -1,4 +1,4 @@
-import { rmSync } from 'node:fs';
+import { existsSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import type { ClusterNode } from '../../test/cluster/cluster.ts';
 import { type Contender, failure, type Job, onEach, PROBE_HERE, type Site } from './contender.ts';
@@ -13,7 +13,11 @@ export const onTheFly: Contender = {
     'walla with nothing done ahead: rank 0 alone finds and packs what the program needs, while the others wait',
   prepare: (site) => Promise.resolve(staged(site)),
   before: (_nodes, { application }) => {
-    rmSync(join(application, '.walla'), { recursive: true, force: true });
+    const kept = join(application, '.walla');
+    const names = existsSync(kept) ? readdirSync(kept) : [];
+    // Code caches are files of the tree, and in other archives.
+    for (const name of names.filter((each) => !each.endsWith('.code-cache')))
+      rmSync(join(kept, name), { recursive: true });
     return Promise.resolve();
   },
   after: (nodes) => onEach(nodes, REMOVE_IMAGES),
