@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import {
   cpSync,
   existsSync,
@@ -19,7 +20,9 @@ export const yarnPnp: Contender = {
   isolates:
     "packages as zip files and a table of where they are: fewer files and no search for packages, but Node.js's own steps within a package, in JavaScript, on every rank",
   prepare: ({ node, entry, application, shared }) => {
-    const kept = join(packageRoot, '.cache/bench/yarn-pnp');
+    const description = readFileSync(join(application, 'package.json'));
+    const digest = createHash('sha256').update(description).digest('hex').slice(0, 16);
+    const kept = join(packageRoot, `.cache/bench/yarn-pnp-${digest}`);
     const why = existsSync(join(kept, '.pnp.cjs')) ? undefined : install(application, kept);
     if (why !== undefined) return Promise.resolve(why);
     const tree = join(shared, 'yarn-pnp');
