@@ -56,7 +56,8 @@ function tryNamespaces(): string | undefined {
   return `A cluster needs namespaces, a bridge and veth links, which are not allowed here: ${why}`;
 }
 
-function isInPath(program: string): boolean {
+/** True if a program of this name can be started. */
+export function isInPath(program: string): boolean {
   return (process.env['PATH'] ?? '').split(path.delimiter).some((directory) => {
     try {
       accessSync(path.join(directory, program), constants.X_OK);
