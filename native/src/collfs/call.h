@@ -25,6 +25,7 @@ enum class Operation : std::int32_t {
   access,
   readlink,
   opendir,
+  share,
   push,
   pop,
   setRoot,
