@@ -14,6 +14,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstdlib>
 #include <cstring>
 #include <map>
 
@@ -338,6 +339,10 @@ void testBatches() {
   EXPECT(collfs_stat_many(kCount, paths, 0, statuses, errors) == 7);
   EXPECT(errors[1] == ENOENT && errors[5] == 0 && S_ISFIFO(statuses[5].st_mode));
   EXPECT(statuses[2].st_size == off_t(contentOf(at("several")).size()));
+  struct statx more[kCount];
+  EXPECT(collfs_statx_many(kCount, paths, 0, more, errors) == 7);
+  EXPECT(errors[1] == ENOENT && more[2].stx_ino == statuses[2].st_ino);
+  EXPECT(more[2].stx_size == std::uint64_t(statuses[2].st_size));
 
   if (!thorough()) return;
   // More than one slice, and an answer of more than one message.
@@ -354,6 +359,20 @@ void testBatches() {
   for (std::size_t i = 0; i < kFew; ++i) {
     EXPECT(readAll(opened[i]) == "content of " + std::to_string(i));
     collfs_close(opened[i]);
+  }
+}
+
+void testShare() {
+  // Into the answer, into a message of its own, and nothing.
+  for (const std::size_t bytes : {std::size_t{5}, std::size_t{300000}, std::size_t{0}}) {
+    const std::string mine(bytes, char('a' + worldRank % 26));
+    void* answer = nullptr;
+    std::size_t length = 1;
+    EXPECT(collfs_share("question", mine.data(), bytes, &answer, &length) == 0);
+    EXPECT(length == bytes);
+    EXPECT(std::string(static_cast<char*>(answer), length) ==
+           std::string(bytes, char('a' + root % 26)));
+    std::free(answer);
   }
 }
 
@@ -444,6 +463,7 @@ void testEverything() {
   testSpecialFiles();
   testDirectories();
   testBatches();
+  testShare();
   testWrites();
   testOneCopyPerNode();
 }

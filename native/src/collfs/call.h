@@ -26,6 +26,7 @@ enum class Operation : std::int32_t {
   readlink,
   realpath,
   opendir,
+  share,
   push,
   pop,
   setRoot,

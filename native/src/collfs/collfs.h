@@ -247,6 +247,10 @@ COLLFS_API char* collfs_realpath(const char* path, char* resolved);
 COLLFS_API ssize_t collfs_stat_many(size_t count, const char* const* paths, int flags,
                                     struct stat* statuses, int* errors);
 
+/* Collective, as collfs_stat_many, with all that statx tells. */
+COLLFS_API ssize_t collfs_statx_many(size_t count, const char* const* paths, int flags,
+                                     struct statx* statuses, int* errors);
+
 /* An open directory: all its entries, . and .. included, in root's order. */
 typedef struct collfs_dir collfs_dir;
 
@@ -261,6 +265,16 @@ COLLFS_API struct dirent* collfs_readdir(collfs_dir* directory);
 COLLFS_API void collfs_rewinddir(collfs_dir* directory);
 /* Local. Frees it. */
 COLLFS_API int collfs_closedir(collfs_dir* directory);
+
+/* ---- other answers
+ * --------------------------------------------------------------------------------------- */
+
+/* Collective. Brings an answer that root alone has found, by whatever means, to all ranks. what:
+   the question, compared in checked mode as a path is. data, bytes: the answer; used on root only.
+   *answer is set to memory for the caller to free with free(), *answer_bytes to its length. Returns
+   0, or -1 as above: then *answer is NULL. With an empty stack: each rank gets its own data. */
+COLLFS_API int collfs_share(const char* what, const void* data, size_t bytes, void** answer,
+                            size_t* answer_bytes);
 
 /* ---- counters
  * -------------------------------------------------------------------------------------- */
