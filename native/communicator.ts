@@ -109,6 +109,12 @@ export class Communicator {
     this.#native = native;
   }
 
+  /** Not for programs: what stands behind a communicator; undefined if `value` is none. */
+  static nativeOf(value: unknown): NativeCommunicator | undefined {
+    const isOurs = typeof value === 'object' && value !== null && #native in value;
+    return isOurs ? value.#comm : undefined;
+  }
+
   get #comm(): NativeCommunicator {
     if (typeof this.#native === 'function') this.#native = this.#native();
     return this.#native;

@@ -17,6 +17,7 @@ function transferError(call: string, errno: number, at: number, bytes: number, w
 export class SelfCommunicator implements NativeCommunicator {
   readonly rank = 0;
   readonly size = 1;
+  readonly handle = undefined;
 
   barrier(): void {
     // Nobody else to wait for.
