@@ -85,12 +85,14 @@ function installImports(
     });
   };
   if (!Module.registerHooks) {
-    if (canHoldHooksThread) holdHooksThread(new ImportAnswers(lookup), offThread);
+    const answers = new ImportAnswers(lookup);
+    if (canHoldHooksThread) holdHooksThread(lookup.misses?.watching(answers) ?? answers, offThread);
     else offThread();
     late.all();
     return;
   }
-  const own = syncHooks(lookup, late);
+  const plain = syncHooks(lookup, late);
+  const own = lookup.misses?.timing(plain) ?? plain;
   const hooks = Module.registerHooks(
     comesLater ? deferring(own, () => (otherHooks.present = true)) : own,
   );

@@ -419,6 +419,22 @@ async function buildCollfsAudit(tool) {
   deliver(join(shadow, 'collfs-run.sh'), 'collfs-run');
 }
 
+/**
+ * What LD_PRELOAD loads into every process, so with little besides, too. It knows MPI by what all of them
+ * have in common, and loads the libcollfs for the one it meets.
+ */
+async function buildCollfsPreload(tool) {
+  const units = withNeeded(sourcesIn(join(native, 'src', 'collfs-preload'))).map((source) => ({
+    tool,
+    source,
+    // Call stacks are unwound through it.
+    flags: [...COMPILE, '-fno-exceptions', '-fno-rtti', '-fasynchronous-unwind-tables'],
+  }));
+  const libraries = ['-ldl', '-lc', '-lgcc', '-lgcc_eh', '-lc'];
+  const flags = ['-shared', '-s', '-nodefaultlibs', '-Wl,-z,defs', '-Wl,-z,nodelete'];
+  deliver(await link(tool, units, [...flags, ...libraries]), 'libcollfs-preload.so');
+}
+
 /** Builds and runs the C++ unit tests. @returns exit code */
 async function test(tool) {
   const flags = options.sanitize ? [...TEST, ...SANITIZE] : TEST;
@@ -455,7 +471,7 @@ async function main() {
   if (options.test || options.sanitize) return test(tool);
   const napi = nodeApiFlags();
   const override = await namedCompiler('WALLA_MPICC');
-  const builds = [buildCore(tool, napi), buildCollfsAudit(tool)];
+  const builds = [buildCore(tool, napi), buildCollfsAudit(tool), buildCollfsPreload(tool)];
   for (const abi of Object.keys(MPI_NAMES)) {
     builds.push(buildMpi(abi, override, tool, napi), buildCollfs(abi, override, tool, napi));
   }

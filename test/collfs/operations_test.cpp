@@ -212,6 +212,12 @@ void testNames() {
   EXPECT(collfs_readlink("link", text, 3) == 3 && std::string(text, 3) == "sma");
   EXPECT(collfs_readlink("small", text, sizeof text) == -1 && errno == EINVAL);
 
+  EXPECT(collfs_realpath("tree/../link", text) == text && text == at("small"));
+  char* const resolved = collfs_realpath("tree/sub", nullptr);
+  EXPECT(resolved != nullptr && resolved == at("tree/sub"));
+  std::free(resolved);
+  EXPECT(collfs_realpath("absent", text) == nullptr && errno == ENOENT);
+
   // Root's errno, and no code.
   const int before = failures;
   for (const auto& [name, code] : std::map<std::string, int>{
@@ -236,6 +242,8 @@ void testSpecialFiles() {
     const int before = failures;
     EXPECT_FAILURE(collfs_open(name, O_RDONLY), ENXIO, ERR_COLLFS_TYPE);
     EXPECT(failures == before + 1 && std::string(collfs_last_error()->path) == name);
+    collfs_clear_error();
+    EXPECT(collfs_last_error()->code == COLLFS_OK && collfs_last_error()->message[0] == '\0');
   }
   // Says that it is empty.
   const int fd = collfs_open("/proc/version", O_RDONLY);

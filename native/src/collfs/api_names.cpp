@@ -1,6 +1,8 @@
 // The functions of collfs.h on names and directories.
 
 #include <fcntl.h>
+#include <limits.h>
+#include <stdlib.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -156,6 +158,20 @@ ssize_t collfs_readlinkat(int dirfd, const char* path, char* buffer, size_t byte
     const std::size_t kept = std::min(bytes, target.size());
     std::memcpy(buffer, target.data(), kept);
     return static_cast<ssize_t>(kept);
+  });
+}
+
+char* collfs_realpath(const char* path, char* resolved) {
+  return run(Operation::realpath, path, static_cast<char*>(nullptr), [&](Measure& measure) {
+    Level* const level = path == nullptr ? nullptr : collectiveLevel();
+    if (level == nullptr) return realpath(path, resolved);
+    std::string found;
+    if (outcome(askRealPath(*level, measure, placeOf(AT_FDCWD, path), found)) != 0) {
+      return static_cast<char*>(nullptr);
+    }
+    char* const target = resolved != nullptr ? resolved : static_cast<char*>(malloc(PATH_MAX));
+    if (target != nullptr) std::memcpy(target, found.c_str(), found.size() + 1);
+    return target;
   });
 }
 

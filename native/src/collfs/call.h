@@ -24,6 +24,7 @@ enum class Operation : std::int32_t {
   statMany,
   access,
   readlink,
+  realpath,
   opendir,
   share,
   push,
