@@ -46,6 +46,13 @@ const wanted = [
     when: process.platform === 'linux',
   },
   {
+    what: 'SimGrid',
+    packages: ['libsimgrid-dev'],
+    there: () => has('smpicxx'),
+    without: 'the broadcast is not simulated',
+    when: process.platform === 'linux',
+  },
+  {
     what: 'Chromium',
     // Without recommended packages it comes without a font.
     packages: ['chromium', 'fonts-dejavu-core'],
