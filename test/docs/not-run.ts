@@ -17,6 +17,10 @@ export const NOT_RUN: readonly NotRun[] = [
   { command: /^(npm run demo|npm test|git clone)\b/, reason: 'the tests would run themselves' },
   { command: /^npm run (build|setup)$/, reason: 'the set-up of the tests has done it' },
   {
+    command: /^npm run (bench|simulate)/,
+    reason: 'it measures, for minutes to hours; tests of its own run its parts',
+  },
+  {
     command: /\bapptainer\b|^docker\b|^kubectl\b/,
     reason: 'there is no container runtime inside of the test machine',
   },
