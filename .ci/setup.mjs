@@ -60,6 +60,13 @@ const wanted = [
     when: process.env.CI === 'true',
   },
   {
+    what: 'SimGrid',
+    packages: ['libsimgrid-dev'],
+    there: () => has('smpicxx'),
+    without: 'the broadcast is not simulated',
+    when: process.platform === 'linux',
+  },
+  {
     what: 'Chromium',
     // Without recommended packages it comes without a font.
     packages: ['chromium', 'fonts-dejavu-core'],
