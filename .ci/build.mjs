@@ -73,7 +73,15 @@ const library = {
 };
 
 const groups = [
-  { settings: preload, entries: { stage: 'stage/preload.ts', report: 'stage/report/keep.ts' } },
+  {
+    settings: preload,
+    entries: {
+      stage: 'stage/preload.ts',
+      report: 'stage/report/keep.ts',
+      prestage: 'stage/run/prestage-main.ts',
+      probe: 'stage/run/probe.ts',
+    },
+  },
   { settings: hooksThread, entries: { 'hooks-thread': 'loader/hooks-thread.ts' } },
   {
     settings: library,
