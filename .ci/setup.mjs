@@ -45,6 +45,13 @@ const wanted = [
     when: process.platform === 'linux',
   },
   {
+    what: 'zsh and fish',
+    packages: ['zsh', 'fish'],
+    there: () => has('zsh') && has('fish'),
+    without: 'their completions are not checked',
+    when: true,
+  },
+  {
     what: 'clang-format',
     packages: ['clang-format'],
     there: () => has('clang-format'),
