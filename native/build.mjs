@@ -343,7 +343,7 @@ async function buildMpi(abi, override, plain, napi) {
 }
 
 /** libcollfs for one MPI, with a pkg-config file that finds it and its header wherever the package lies. */
-async function buildCollfs(abi, override, plain) {
+async function buildCollfs(abi, override, plain, napi) {
   const directory = join(native, 'src', 'collfs');
   const starts = sourcesIn(directory);
   const { tool, names } = await findMpiCompiler(abi, override);
@@ -374,7 +374,7 @@ async function buildCollfs(abi, override, plain) {
   ].join('\n');
   mkdirSync(join(output, 'pkgconfig'), { recursive: true });
   writeFileSync(join(output, 'pkgconfig', `collfs-${abi}.pc`), description);
-  await buildCollfsStage(abi, tool, plain);
+  await Promise.all([buildCollfsStage(abi, tool, plain), buildCollfsAddon(abi, tool, plain, napi)]);
 }
 
 const shadow = join(native, 'src', 'collfs-shadow');
@@ -391,6 +391,18 @@ async function buildCollfsStage(abi, tool, plain) {
   deliver(await link(tool, units, ['-s', '-pthread', ...libraries]), `collfs-stage-${abi}`);
 }
 
+/** The addon of `walla/collfs`, which finds the libcollfs beside it: one for whatever of the process uses it. */
+async function buildCollfsAddon(abi, tool, plain, napi) {
+  const main = join(native, 'binding', 'collfs_binding.cpp');
+  const units = withNeeded([main]).map((source) =>
+    source === main
+      ? { tool, source, flags: [...COMPILE, ...napi, ...MPI_DEFINES] }
+      : unitOf(plain, source, napi),
+  );
+  const libraries = [`-L${output}`, `-lcollfs-${abi}`, '-Wl,-rpath,$ORIGIN', '-lstdc++'];
+  deliver(await link(tool, units, [...LINK, ...libraries]), `collfs-${abi}.node`);
+}
+
 /** What each process loads a copy of: with as little besides as can be, not even libstdc++. */
 async function buildCollfsAudit(tool) {
   const units = withNeeded([join(shadow, 'audit.cpp')]).map((source) => ({
@@ -405,6 +417,22 @@ async function buildCollfsAudit(tool) {
   const flags = ['-shared', '-s', '-nodefaultlibs', '-Wl,-z,defs', rpath, '-lc', '-lgcc'];
   deliver(await link(tool, units, flags), 'libcollfs-audit.so');
   deliver(join(shadow, 'collfs-run.sh'), 'collfs-run');
+}
+
+/**
+ * What LD_PRELOAD loads into every process, so with little besides, too. It knows MPI by what all of them
+ * have in common, and loads the libcollfs for the one it meets.
+ */
+async function buildCollfsPreload(tool) {
+  const units = withNeeded(sourcesIn(join(native, 'src', 'collfs-preload'))).map((source) => ({
+    tool,
+    source,
+    // Call stacks are unwound through it.
+    flags: [...COMPILE, '-fno-exceptions', '-fno-rtti', '-fasynchronous-unwind-tables'],
+  }));
+  const libraries = ['-ldl', '-lc', '-lgcc', '-lgcc_eh', '-lc'];
+  const flags = ['-shared', '-s', '-nodefaultlibs', '-Wl,-z,defs', '-Wl,-z,nodelete'];
+  deliver(await link(tool, units, [...flags, ...libraries]), 'libcollfs-preload.so');
 }
 
 /** Builds and runs the C++ unit tests. @returns exit code */
@@ -443,9 +471,9 @@ async function main() {
   if (options.test || options.sanitize) return test(tool);
   const napi = nodeApiFlags();
   const override = await namedCompiler('WALLA_MPICC');
-  const builds = [buildCore(tool, napi), buildCollfsAudit(tool)];
+  const builds = [buildCore(tool, napi), buildCollfsAudit(tool), buildCollfsPreload(tool)];
   for (const abi of Object.keys(MPI_NAMES)) {
-    builds.push(buildMpi(abi, override, tool, napi), buildCollfs(abi, override, tool));
+    builds.push(buildMpi(abi, override, tool, napi), buildCollfs(abi, override, tool, napi));
   }
   const results = await Promise.allSettled(builds);
   const failures = results.filter(({ status }) => status === 'rejected');

@@ -6,6 +6,7 @@ import { isMpiUp, openStagingMpi, releaseMpi } from '../native/world.ts';
 import { WallaError } from './errors.ts';
 import { fail } from './failure.ts';
 import { faultAt } from './fault.ts';
+import { type PhaseTime, timed } from './job.ts';
 import { locateEarly } from './locate.ts';
 import { readOptions, type StageOptions } from './options.ts';
 import { holdOwnCopy } from './own-copy.ts';
@@ -15,6 +16,7 @@ const DONE = Symbol.for('walla.stage');
 
 /** Never throws: a failure ends the process, or is said and the program runs unstaged. */
 export function preload(): void {
+  const nodeMs = performance.now();
   // Not on globalThis, whose names programs list.
   const shared = Module as { [DONE]?: true };
   // The same file can come twice, by --import and through NODE_OPTIONS.
@@ -26,8 +28,9 @@ export function preload(): void {
     if (!isMainThread) return; // a worker whose main thread did not stage
     faultAt('start');
     locateEarly(process.env);
-    const { world, launcher, problem } = openStagingMpi();
-    stage(new Communicator(world), launcher.release, (): StageOptions => {
+    const times: PhaseTime[] = [{ phase: 'node', startMs: 0, workMs: nodeMs, ms: nodeMs }];
+    const { world, launcher, problem } = timed(times, { phase: 'mpi' }, () => openStagingMpi());
+    stage(new Communicator(world), launcher.release, times, (): StageOptions => {
       // Without MPI, which an earlier program of this rank has used up, staging does as well.
       if (problem && isMpiUp()) throw problem;
       return readOptions(process.env);

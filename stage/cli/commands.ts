@@ -17,6 +17,7 @@ export const COMMANDS: Readonly<Record<string, () => Promise<AddCommand>>> = {
   explain: async () => (await import('./explain.ts')).explainCommand,
   doctor: async () => (await import('./doctor.ts')).doctorCommand,
   clean: async () => (await import('./clean.ts')).cleanCommand,
+  report: async () => (await import('./report.ts')).reportCommand,
   completion: async () => (await import('./completion.ts')).completionCommand,
 };
 
