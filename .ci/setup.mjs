@@ -67,6 +67,13 @@ const wanted = [
     when: process.platform === 'linux',
   },
   {
+    what: 'zsh and fish',
+    packages: ['zsh', 'fish'],
+    there: () => has('zsh') && has('fish'),
+    without: 'their completions are not checked',
+    when: true,
+  },
+  {
     what: 'Chromium',
     // Without recommended packages it comes without a font.
     packages: ['chromium', 'fonts-dejavu-core'],
