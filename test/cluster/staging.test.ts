@@ -173,6 +173,7 @@ describe('staging on several nodes', { skip }, () => {
         },
       );
     };
+    for (const node of cluster.nodes) await node.run([process.execPath, cli, 'clean', '-q']);
     const { code, stdout, stderr } = await launch([2, 2, 2], app.path('app.mjs'));
     assert.equal(code, 0, stderr);
     assert.equal(stdout.trim().split('\n').length, 6);
