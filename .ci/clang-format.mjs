@@ -17,7 +17,7 @@ if (!has('clang-format')) {
   say('left out: the format of C++ files (no clang-format here: apt-get install clang-format)');
   process.exit(0);
 }
-const patterns = ['native/**/*.h', 'native/**/*.cpp', 'test/**/*.h', 'test/**/*.cpp'];
+const patterns = ['native/**/*.[ch]', 'native/**/*.cpp', 'test/**/*.h', 'test/**/*.cpp'];
 const listed = spawnSync('git', ['ls-files', '-z', '--', ...patterns.map((p) => `:(glob)${p}`)], {
   cwd: root,
   encoding: 'utf8',

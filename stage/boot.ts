@@ -19,18 +19,20 @@ import { AgreedError } from './job.ts';
 import { locateEarly } from './locate.ts';
 import { readOptions, type StageOptions } from './options.ts';
 import { attachInherited, stage } from './stage.ts';
+import { isForeignPlatform, lacksNativeCore, runUnstaged } from './unstaged.ts';
 
 const DONE = Symbol.for('walla.stage');
 /** Ample for a launcher to end the job because rank 0 has failed too, and said so. */
 const RANK_0_FIRST_MS = 2000;
 
-/** Never throws: a failure ends the process, or is said and the program runs unstaged. */
+/** Never throws: a failure ends the process, or is said and the program runs unstaged (unstaged.ts). */
 export function preload(): void {
   // Not on globalThis, whose names programs list.
   const shared = Module as { [DONE]?: true };
   // The same file can come twice, by --import and through NODE_OPTIONS.
   if (isHooksThread || shared[DONE] || process.env['WALLA'] === 'off') return;
   Object.defineProperty(shared, DONE, { value: true });
+  if (isForeignPlatform()) return runUnstaged();
   try {
     if (process.env['WALLA_ATTACH'] && attachInherited(readOptions(process.env))) return;
     if (!isMainThread) return; // a worker whose main thread did not stage
@@ -43,8 +45,10 @@ export function preload(): void {
       return readOptions(process.env);
     });
     if (launcher.release) releaseMpi();
-  } catch (error) {
-    fail(WallaError.from(error));
+  } catch (thrown) {
+    const error = WallaError.from(thrown);
+    if (lacksNativeCore(error)) runUnstaged();
+    else fail(error);
   }
 }
 
