@@ -111,6 +111,8 @@ export interface FreshCheckOptions {
   followLinks: boolean;
   /** Compare lock files and package.json files alone. */
   locksOnly: boolean;
+  /** Leave out what is in node_modules, which was packed without being installed. */
+  exceptPackages?: boolean;
 }
 
 /** A comparison that is under way. */

@@ -30,6 +30,11 @@ const HINTS = {
   ERR_WALLA_DIVERGED: 'start every rank with the same WALLA_ARCHIVE and the same archive options',
   ERR_WALLA_TIMEOUT:
     'look at the rank or node named; if the work only takes long, raise WALLA_TIMEOUT or pack ahead of the job',
+  ERR_WALLA_LOCKFILE: 'write the lock file anew: npm install --package-lock-only',
+  ERR_WALLA_INTEGRITY:
+    'if the package is meant to have changed, write the lock file anew; if not, do not run it',
+  ERR_WALLA_INSTALL_SCRIPT:
+    'pack from an installed tree (npm ci && walla pack ENTRY), or go without with --ignore-scripts',
   ERR_WALLA_TRANSFER:
     'check the network and the file system of the archive, then start the job again',
   ERR_WALLA_OPTION: 'see the list of variables in the README',

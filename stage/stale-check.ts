@@ -79,6 +79,7 @@ function begin(archive: CheckedArchive, stale: StageOptions['stale']): FreshChec
     limit: NAMED_DIFFERENCES + 1,
     followLinks: archive.manifest.preserveSymlinks,
     locksOnly: stale === 'lockfile',
+    exceptPackages: archive.manifest.packages !== undefined,
   });
 }
 

@@ -80,6 +80,16 @@ std::unordered_set<std::string_view> namesMissed(const Index& index) {
   return names;
 }
 
+/// Whether a path leads into a node_modules directory, or to one.
+bool isOfPackages(std::string_view path) {
+  for (size_t at = path.find("node_modules"); at != path.npos;
+       at = path.find("node_modules", at + 1)) {
+    const size_t end = at + std::string_view("node_modules").size();
+    if ((at == 0 || path[at - 1] == '/') && (end == path.size() || path[end] == '/')) return true;
+  }
+  return false;
+}
+
 class Comparison {
  public:
   Comparison(const Index& index, int rootFd, const FreshnessOptions& options,
@@ -137,6 +147,7 @@ class Comparison {
       const std::string_view name = entry.path.substr(entry.path.rfind('/') + 1);
       if (!entry.isFile() || (name != "package.json" && !isLockFile(name))) return;
     }
+    if (options_.exceptPackages && whole && isOfPackages(entry.path)) return;
     ++compared_;
     // A damaged record describes no file: pack again.
     if (!whole) return report("", Reason::changed);
@@ -217,6 +228,7 @@ class Comparison {
   /// Whether a name that came or went can change what some specifier resolves to.
   bool counts(const Entry& directory, std::string_view name, uint8_t type) const {
     if (name == ".walla") return false;
+    if (options_.exceptPackages && name == "node_modules") return false;
     if (directory.has(layout::kFlagFrozen) || isLockFile(name)) return true;
     // A package; but not the caches that tools keep there.
     if (isNodeModules(directory.path) && type != DT_REG) return name.front() != '.';

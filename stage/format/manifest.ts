@@ -45,6 +45,8 @@ export interface Manifest {
   dataBytes: number;
   body: { offset: number; bytes: number; sha256: string };
   fingerprint: string;
+  /** Where packages came from, if not from the tree: what is in node_modules is then not to be compared with it. */
+  packages?: 'lockfile';
   codeCache?: CodeCacheFields;
   sha256: string;
 }
@@ -137,6 +139,7 @@ function isManifest(value: Record<string, unknown>): value is Record<string, unk
     isDigest(body['sha256']) &&
     isDigest(value['fingerprint']) &&
     isCodeCache(value['codeCache']) &&
+    (value['packages'] === undefined || value['packages'] === 'lockfile') &&
     isDigest(value['sha256'])
   );
 }

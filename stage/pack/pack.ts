@@ -1,6 +1,7 @@
-import { relative } from 'node:path';
-import { dirname, resolve } from 'node:path';
+import { realpathSync } from 'node:fs';
+import { dirname, relative, resolve } from 'node:path';
 import { defaultArchivePath } from '../archive-path.ts';
+import { downloadSettings } from '../options.ts';
 import { WallaError } from '../errors.ts';
 import { codeCacheTag } from '../code-cache.ts';
 import type { CodeCacheFields, Manifest, ManifestFields } from '../format/manifest.ts';
@@ -16,16 +17,20 @@ import { Patterns } from './globs.ts';
 import { includedFiles } from './include.ts';
 import { libcName } from './libc.ts';
 import { addLearnt, learn } from './learn.ts';
+import { LockedTree, type PackagesSummary } from './lockfile/locked-tree.ts';
+import { type Mirror, MirroredTree } from './lockfile/mirror.ts';
 import { record } from './record.ts';
 import { resolutionRules, sorted } from '../resolution-rules.ts';
 import { Resolver } from './resolver.ts';
-import { SourceTree } from './source-tree.ts';
+import { SourceTree, unreadable } from './source-tree.ts';
 import { makeWallaDirectory, notesPath, readNotes, writeNotes } from './trace-notes.ts';
 import { trace } from './trace.ts';
 
 export interface PackProgress {
   /** Files found and looked at so far, while tracing. */
   onFiles?: ((found: number, done: number) => void) | undefined;
+  /** Packages of a lock file that are there so far. */
+  onPackages?: ((done: number, total: number) => void) | undefined;
   /** Bytes written so far. */
   onBytes?: ((done: number, total: number) => void) | undefined;
 }
@@ -48,6 +53,12 @@ export interface PackOptions {
   codeCache?: string[] | undefined;
   /** Report of a run with WALLA_REPORT, relative to `directory`: adds what it missed. */
   learn?: string | undefined;
+  /** Lock file of npm, relative to `directory`: packages come from their registry, and none need be installed. */
+  lockfile?: string | undefined;
+  /** With `lockfile`: kinds of dependencies to leave out (`dev`, `optional`, `peer`). */
+  omit?: string[] | undefined;
+  /** With `lockfile`: packs packages that need an install script without what it would have made. */
+  ignoreScripts?: boolean | undefined;
   /** Finds out what would be packed, writes nothing. */
   dryRun?: boolean | undefined;
   progress?: PackProgress | undefined;
@@ -64,18 +75,26 @@ export interface PackSummary {
   traced: number;
   /** Files of the report that are not there any more. */
   vanished: string[];
+  /** With `lockfile`: what came from where. */
+  packages?: PackagesSummary | undefined;
   elapsedMs: number;
 }
 
 /**
  * Packs programs and everything they can load into one archive.
- * @throws ERR_WALLA_NO_ENTRY, ERR_WALLA_UNREADABLE, ERR_WALLA_PACK, ERR_WALLA_REPORT, ERR_WALLA_USAGE
+ * @throws ERR_WALLA_NO_ENTRY, ERR_WALLA_UNREADABLE, ERR_WALLA_PACK, ERR_WALLA_REPORT, ERR_WALLA_USAGE; with
+ *   `lockfile` ERR_WALLA_LOCKFILE, ERR_WALLA_INTEGRITY, ERR_WALLA_INSTALL_SCRIPT, ERR_WALLA_TRANSFER, ERR_WALLA_PLATFORM too
  */
 export async function pack(options: PackOptions): Promise<PackSummary> {
+  let locked: LockedTree | undefined;
   try {
-    return await new Packing(options).run();
+    const packing = new Packing(options);
+    locked = await packing.lockedTree();
+    return await packing.run(locked);
   } catch (error) {
     throw WallaError.from(error, 'ERR_WALLA_PACK');
+  } finally {
+    locked?.mirror.remove();
   }
 }
 
@@ -112,6 +131,9 @@ class Packing {
       conditions: this.#conditions,
       preserveSymlinks: this.#preserveSymlinks,
       nodePath: process.env['NODE_PATH'] ?? '',
+      ...(options.lockfile !== undefined && {
+        lockfile: resolve(this.#directory, options.lockfile),
+      }),
       node: process.version,
       walla: WALLA_VERSION,
     });
@@ -123,7 +145,32 @@ class Packing {
     return first;
   }
 
-  async run(): Promise<PackSummary> {
+  /** The packages of the lock file; undefined without one. */
+  async lockedTree(): Promise<LockedTree | undefined> {
+    const { lockfile, record, learn, codeCache, omit = [], progress } = this.#options;
+    if (lockfile === undefined) return undefined;
+    if (record !== undefined || learn !== undefined || codeCache !== undefined)
+      throw new WallaError(
+        'ERR_WALLA_USAGE',
+        '--record, --learn and --code-cache look at installed packages, which --lockfile goes without',
+      );
+    const lockFile = realpathOf(resolve(this.#directory, lockfile));
+    const outside = this.#entries.find(({ real }) => !real.startsWith(`${dirname(lockFile)}/`));
+    if (outside !== undefined)
+      throw new WallaError('ERR_WALLA_USAGE', `${outside.real} is not below ${dirname(lockFile)}`, {
+        hint: 'name the lock file of the project that the program belongs to',
+      });
+    return LockedTree.make({
+      lockFile,
+      machine: { os: process.platform, cpu: process.arch, libc: libcName() },
+      omit,
+      ...downloadSettings(process.env),
+      onPackages: progress?.onPackages,
+    });
+  }
+
+  /** @param locked what the lock file says, to be packed instead of what is installed */
+  async run(locked?: LockedTree): Promise<PackSummary> {
     const { record: recordArguments, learn: report, dryRun, progress } = this.#options;
     const learnt =
       report === undefined
@@ -135,7 +182,7 @@ class Packing {
     // Before anything is looked at: it changes the directory that is about to be packed.
     if (!dryRun) makeWallaDirectory(this.#first.given);
     const notes = readNotes(this.#notesPath);
-    if (recordArguments === undefined && learnt === undefined && !dryRun) {
+    if (recordArguments === undefined && learnt === undefined && !locked && !dryRun) {
       const current = await this.#upToDate(notes.archives.get(this.#file));
       if (current !== undefined) return current;
     } else if (recordArguments !== undefined) {
@@ -151,9 +198,9 @@ class Packing {
     }
 
     const tag = dryRun ? undefined : this.#makeCodeCache();
-    const { contents, traced, facts } = await this.#trace(notes, tag !== undefined);
-    const fields = this.#manifestFields(contents, tag);
-    if (dryRun) return this.#summary(false, 0, fields, traced);
+    const { contents, traced, facts } = await this.#trace(notes, tag !== undefined, locked);
+    const fields = this.#manifestFields(contents, tag, locked);
+    if (dryRun) return this.#summary(false, 0, fields, traced, locked);
     const manifest = await writeArchive({
       file: this.#file,
       contents,
@@ -161,8 +208,9 @@ class Packing {
       onBytes: progress?.onBytes,
     });
     notes.archives.set(this.#file, manifest.sha256);
-    writeNotes(this.#notesPath, { ...notes, facts });
-    return this.#summary(true, manifest.body.offset + manifest.body.bytes, manifest, traced);
+    if (!locked) writeNotes(this.#notesPath, { ...notes, facts });
+    const bytes = manifest.body.offset + manifest.body.bytes;
+    return this.#summary(true, bytes, manifest, traced, locked);
   }
 
   #makeCodeCache(): string | undefined {
@@ -194,21 +242,32 @@ class Packing {
     }
   }
 
-  async #trace(notes: ReturnType<typeof readNotes>, hasCodeCache: boolean) {
-    const { include = [], exclude = [], progress } = this.#options;
-    const tree = new SourceTree(this.#preserveSymlinks);
+  async #trace(
+    notes: ReturnType<typeof readNotes>,
+    hasCodeCache: boolean,
+    locked: LockedTree | undefined,
+  ) {
+    const { include = [], exclude = [], ignoreScripts, progress } = this.#options;
+    const mirror = locked?.mirror;
+    // From here on paths are those of the mirror, where there is one.
+    const inside = (path: string) => mirror?.inside(path) ?? path;
+    const tree = mirror
+      ? new MirroredTree(mirror, this.#preserveSymlinks)
+      : new SourceTree(this.#preserveSymlinks);
     const resolver = new Resolver({
       conditions: this.#conditions,
       preserveSymlinks: this.#preserveSymlinks,
     });
     try {
-      const entries = this.#entries.map(({ real }) => real);
-      const directory = dirname(tree.scope(dirname(this.#first.real))?.path ?? this.#first.real);
-      const excluded = new Patterns(exclude, this.#directory);
+      const entries = this.#entries.map(({ real }) => inside(real));
+      const first = inside(this.#first.real);
+      const base = inside(this.#directory);
+      const directory = dirname(tree.scope(dirname(first))?.path ?? first);
+      const excluded = new Patterns(exclude, base);
       const found = await trace({
         entries,
         include: [
-          ...includedFiles(include, this.#directory, dirname(this.#first.real)),
+          ...includedFiles(include, base, dirname(first)),
           ...notes.recorded.files,
           ...(hasCodeCache ? [codeCachePath(this.#first.real)] : []),
         ],
@@ -220,10 +279,17 @@ class Packing {
         known: notes.facts,
         onFiles: progress?.onFiles,
       });
-      for (const { given } of this.#entries) tree.follow(given);
-      const given = this.#entries.flatMap(({ given, real }) => (given === real ? [] : [given]));
+      if (!ignoreScripts)
+        locked?.refuseInstallScripts((place) =>
+          [...found.files.keys()].some((path) => path.startsWith(`${place}/`)),
+        );
+      for (const { given } of this.#entries) if (isIn(mirror, given)) tree.follow(inside(given));
+      const given = this.#entries.flatMap(({ given, real }) =>
+        given === real ? [] : [inside(given)],
+      );
       const contents = contentsOf(found, tree, given, (path) => excluded.match(path));
-      return { contents, traced: found.read, facts: found.facts };
+      const root = mirror?.outside(contents.root) ?? contents.root;
+      return { contents: { ...contents, root }, traced: found.read, facts: found.facts };
     } finally {
       await resolver.close();
     }
@@ -232,6 +298,7 @@ class Packing {
   #manifestFields(
     { root, entries, resolutions }: Contents,
     codeCacheTag: string | undefined,
+    locked: LockedTree | undefined,
   ): ManifestFields {
     const count = (type: number) => entries.filter(({ mode }) => (mode & 0o170000) === type).length;
     const files = entries.filter(({ mode }) => (mode & 0o170000) === 0o100000);
@@ -256,6 +323,7 @@ class Packing {
       },
       dataBytes: files.reduce((sum, { size }) => sum + size, 0),
       fingerprint: fingerprint(entries),
+      ...(locked && { packages: 'lockfile' as const }),
       ...(codeCacheTag === undefined
         ? {}
         : { codeCache: this.#codeCacheFields(root, codeCacheTag) }),
@@ -271,6 +339,7 @@ class Packing {
     bytes: number,
     manifest: Manifest | ManifestFields,
     traced: number,
+    locked?: LockedTree,
   ): PackSummary {
     const elapsedMs = performance.now() - this.#started;
     return {
@@ -280,7 +349,20 @@ class Packing {
       manifest,
       traced,
       vanished: this.#vanished,
+      ...(locked && { packages: locked.summary }),
       elapsedMs,
     };
+  }
+}
+
+function isIn(mirror: Mirror | undefined, path: string): boolean {
+  return mirror === undefined || mirror.isMirrored(mirror.inside(path));
+}
+
+function realpathOf(lockFile: string): string {
+  try {
+    return realpathSync(lockFile);
+  } catch (error) {
+    throw unreadable(lockFile, error);
   }
 }
