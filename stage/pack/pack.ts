@@ -1,7 +1,5 @@
-import { realpathSync } from 'node:fs';
 import { dirname, relative, resolve } from 'node:path';
 import { defaultArchivePath } from '../archive-path.ts';
-import { downloadSettings } from '../options.ts';
 import { WallaError } from '../errors.ts';
 import { codeCacheTag } from '../code-cache.ts';
 import type { CodeCacheFields, Manifest, ManifestFields } from '../format/manifest.ts';
@@ -17,68 +15,18 @@ import { Patterns } from './globs.ts';
 import { includedFiles } from './include.ts';
 import { libcName } from './libc.ts';
 import { addLearnt, learn } from './learn.ts';
-import { LockedTree, type PackagesSummary } from './lockfile/locked-tree.ts';
+import type { LockedTree } from './lockfile/locked-tree.ts';
 import { type Mirror, MirroredTree } from './lockfile/mirror.ts';
+import { treeForPrograms } from './lockfile/tree-for-programs.ts';
+import type { PackOptions, PackSummary } from './pack-options.ts';
 import { record } from './record.ts';
 import { resolutionRules, sorted } from '../resolution-rules.ts';
 import { Resolver } from './resolver.ts';
-import { SourceTree, unreadable } from './source-tree.ts';
+import { SourceTree } from './source-tree.ts';
 import { makeWallaDirectory, notesPath, readNotes, writeNotes } from './trace-notes.ts';
 import { trace } from './trace.ts';
 
-export interface PackProgress {
-  /** Files found and looked at so far, while tracing. */
-  onFiles?: ((found: number, done: number) => void) | undefined;
-  /** Packages of a lock file that are there so far. */
-  onPackages?: ((done: number, total: number) => void) | undefined;
-  /** Bytes written so far. */
-  onBytes?: ((done: number, total: number) => void) | undefined;
-}
-
-export interface PackOptions {
-  /** Programs to pack, relative to `directory`. */
-  entries: string[];
-  /** Archive to write; beside the first entry if left out (see `defaultArchivePath`). */
-  output?: string | undefined;
-  /** Base of relative paths and globs; the working directory if left out. */
-  directory?: string | undefined;
-  include?: string[] | undefined;
-  exclude?: string[] | undefined;
-  /** User conditions; those of this process if left out. */
-  conditions?: string[] | undefined;
-  preserveSymlinks?: boolean | undefined;
-  /** Runs the first entry once with these arguments and adds what it loads. */
-  record?: string[] | undefined;
-  /** Runs the first entry once with these arguments and adds V8's code caches of what it loads. */
-  codeCache?: string[] | undefined;
-  /** Report of a run with WALLA_REPORT, relative to `directory`: adds what it missed. */
-  learn?: string | undefined;
-  /** Lock file of npm, relative to `directory`: packages come from their registry, and none need be installed. */
-  lockfile?: string | undefined;
-  /** With `lockfile`: kinds of dependencies to leave out (`dev`, `optional`, `peer`). */
-  omit?: string[] | undefined;
-  /** With `lockfile`: packs packages that need an install script without what it would have made. */
-  ignoreScripts?: boolean | undefined;
-  /** Finds out what would be packed, writes nothing. */
-  dryRun?: boolean | undefined;
-  progress?: PackProgress | undefined;
-}
-
-export interface PackSummary {
-  /** Absolute path of the archive. */
-  file: string;
-  /** False if the archive was there already and still matches the source tree. */
-  written: boolean;
-  bytes: number;
-  manifest: Manifest | ManifestFields;
-  /** Files whose content had to be read to trace them. */
-  traced: number;
-  /** Files of the report that are not there any more. */
-  vanished: string[];
-  /** With `lockfile`: what came from where. */
-  packages?: PackagesSummary | undefined;
-  elapsedMs: number;
-}
+export type { PackOptions, PackProgress, PackSummary } from './pack-options.ts';
 
 /**
  * Packs programs and everything they can load into one archive.
@@ -146,27 +94,11 @@ class Packing {
   }
 
   /** The packages of the lock file; undefined without one. */
-  async lockedTree(): Promise<LockedTree | undefined> {
-    const { lockfile, record, learn, codeCache, omit = [], progress } = this.#options;
+  lockedTree(): Promise<LockedTree> | undefined {
+    const { lockfile } = this.#options;
     if (lockfile === undefined) return undefined;
-    if (record !== undefined || learn !== undefined || codeCache !== undefined)
-      throw new WallaError(
-        'ERR_WALLA_USAGE',
-        '--record, --learn and --code-cache look at installed packages, which --lockfile goes without',
-      );
-    const lockFile = realpathOf(resolve(this.#directory, lockfile));
-    const outside = this.#entries.find(({ real }) => !real.startsWith(`${dirname(lockFile)}/`));
-    if (outside !== undefined)
-      throw new WallaError('ERR_WALLA_USAGE', `${outside.real} is not below ${dirname(lockFile)}`, {
-        hint: 'name the lock file of the project that the program belongs to',
-      });
-    return LockedTree.make({
-      lockFile,
-      machine: { os: process.platform, cpu: process.arch, libc: libcName() },
-      omit,
-      ...downloadSettings(process.env),
-      onPackages: progress?.onPackages,
-    });
+    const programs = this.#entries.map(({ real }) => real);
+    return treeForPrograms(resolve(this.#directory, lockfile), programs, this.#options);
   }
 
   /** @param locked what the lock file says, to be packed instead of what is installed */
@@ -357,12 +289,4 @@ class Packing {
 
 function isIn(mirror: Mirror | undefined, path: string): boolean {
   return mirror === undefined || mirror.isMirrored(mirror.inside(path));
-}
-
-function realpathOf(lockFile: string): string {
-  try {
-    return realpathSync(lockFile);
-  } catch (error) {
-    throw unreadable(lockFile, error);
-  }
 }

@@ -85,4 +85,18 @@ export class TestRegistry {
       ...more,
     };
   }
+
+  /** Serves the document that package managers read when there is no lock file yet. */
+  describe(name: string, versions: TestPackage[]): void {
+    const described = versions.map(({ version, fields }) => {
+      const path = tarballPath(name, version);
+      const bytes = this.tarballs.get(path) ?? Buffer.alloc(0);
+      const shasum = createHash('sha1').update(bytes).digest('hex');
+      const dist = { tarball: this.server.url(path), integrity: integrityOf(bytes), shasum };
+      return [version, { name, version, ...fields, dist }] as const;
+    });
+    const latest = versions.at(-1)?.version;
+    const body = { name, 'dist-tags': { latest }, versions: Object.fromEntries(described) };
+    this.tarballs.set(`/${name}`, Buffer.from(JSON.stringify(body)));
+  }
 }

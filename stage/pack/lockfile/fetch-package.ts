@@ -61,7 +61,7 @@ export class PackageFetcher {
         `${name}@${version} comes from ${resolved.split(':')[0] ?? ''}, not from a registry`,
         { hint: 'pack from an installed tree: npm ci && walla pack ENTRY' },
       );
-    if (integrity === undefined || ssri.parse(integrity) === null)
+    if (integrity === undefined || Object.keys(ssri.parse(integrity)).length === 0)
       throw new WallaError(
         'ERR_WALLA_LOCKFILE',
         `the lock file has no integrity for ${name}@${version} (${one.location})`,
@@ -151,7 +151,7 @@ async function readBody({ body, headers }: Response, watchdog: Watchdog): Promis
 
 function check(bytes: Buffer, integrity: string, one: LockedPackage, from: string): void {
   if (ssri.checkData(bytes, integrity) !== false) return;
-  const wanted = ssri.parse(integrity)?.pickAlgorithm() ?? 'sha512';
+  const wanted = ssri.parse(integrity).pickAlgorithm();
   const found = ssri.fromData(bytes, { algorithms: [wanted] }).toString();
   throw new WallaError(
     'ERR_WALLA_INTEGRITY',

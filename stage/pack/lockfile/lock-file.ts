@@ -46,7 +46,7 @@ export function readLockFile(text: string, name: string): LockedPackage[] {
   const { lockfileVersion, packages } = isRecord(lock) ? lock : {};
   if (lockfileVersion !== 2 && lockfileVersion !== 3)
     throw refuse(
-      `has lockfileVersion ${JSON.stringify(lockfileVersion) ?? 'none'}, where 2 or 3 is needed`,
+      `has lockfileVersion ${JSON.stringify(lockfileVersion ?? null)}, where 2 or 3 is needed`,
       'write it anew with npm 7 or later: npm install --package-lock-only',
     );
   if (!isRecord(packages)) throw refuse('lists no packages');

@@ -103,7 +103,7 @@ export class LockedTree {
   #takeOwn(): void {
     this.mirror.takeOwn(this.#directory);
     for (const { location } of this.#wanted)
-      if (/^\.\.\//.test(location) && !location.includes('node_modules/')) {
+      if (location.startsWith('../') && !location.includes('node_modules/')) {
         const directory = resolve(this.#directory, location);
         if (!this.mirror.isMirrored(this.mirror.inside(directory))) this.mirror.takeOwn(directory);
       }

@@ -83,7 +83,7 @@ export class PackageCache {
 
   /** The layout of cacache, which npm keeps its downloads with. */
   #npmPaths(integrity: string): string[] {
-    return Object.values(ssri.parse(integrity) ?? {})
+    return Object.values(ssri.parse(integrity))
       .flat()
       .map(({ algorithm, digest }) => {
         const hex = Buffer.from(digest, 'base64').toString('hex');

@@ -80,7 +80,7 @@ class Unpacking {
   }
 
   async take(entry: TarEntry): Promise<void> {
-    const { type = 'file', mode = 0, size = 0 } = entry.header;
+    const { type, mode, size } = entry.header;
     const path = this.#pathOf(entry.header.name);
     this.#bytes += size;
     if (this.#bytes > MOST_BYTES || this.files.length >= MOST_FILES)
@@ -91,7 +91,7 @@ class Unpacking {
     if (path === undefined || !FILE_TYPES.has(type)) {
       if (type === 'directory' && path !== undefined) makeDirectory(join(this.#directory, path));
       // Links and devices are no part of a package.
-      for await (const chunk of entry) void chunk;
+      entry.resume();
       return;
     }
     const target = join(this.#directory, path);
