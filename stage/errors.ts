@@ -23,7 +23,8 @@ const HINTS = {
     'set WALLA_DIR to a larger node-local directory, or leave files out with --exclude',
   ERR_WALLA_NO_MEMORY: 'give the job more memory per node, or leave files out with --exclude',
   ERR_WALLA_STAGING_DIRECTORY: 'set WALLA_DIR to a node-local directory that only you can write',
-  ERR_WALLA_NATIVE: 'build the native core with `npm run build`, or run on linux x64 with glibc',
+  ERR_WALLA_NATIVE:
+    'install walla again on linux x64 with glibc, or build the native core: docs/building.md',
   ERR_WALLA_MPI: 'set WALLA_MPI=off to stage without MPI',
   ERR_WALLA_MPI_MISMATCH:
     'start the job with the launcher of the MPI that walla uses, or choose it with WALLA_MPI=openmpi or WALLA_MPI=mpich',

@@ -19,6 +19,7 @@ import type { LockedTree } from './lockfile/locked-tree.ts';
 import { type Mirror, MirroredTree } from './lockfile/mirror.ts';
 import { treeForPrograms } from './lockfile/tree-for-programs.ts';
 import type { PackOptions, PackSummary } from './pack-options.ts';
+import { refusePlugAndPlay } from './plug-n-play.ts';
 import { record } from './record.ts';
 import { resolutionRules, sorted } from '../resolution-rules.ts';
 import { Resolver } from './resolver.ts';
@@ -96,8 +97,8 @@ class Packing {
   /** The packages of the lock file; undefined without one. */
   lockedTree(): Promise<LockedTree> | undefined {
     const { lockfile } = this.#options;
-    if (lockfile === undefined) return undefined;
     const programs = this.#entries.map(({ real }) => real);
+    if (lockfile === undefined) return void programs.forEach(refusePlugAndPlay);
     return treeForPrograms(resolve(this.#directory, lockfile), programs, this.#options);
   }
 

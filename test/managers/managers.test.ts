@@ -9,6 +9,7 @@ import { nodeVersions } from '../node-versions/index.ts';
 import {
   Application,
   cleanEnvironment,
+  cli,
   packProgram,
   packageRoot,
   runNode,
@@ -118,6 +119,9 @@ const MANAGERS: {
   })),
 ];
 
+const oldestAndNewest = new Set(
+  [nodeVersions[0], nodeVersions.at(-1)].filter((node) => node !== undefined),
+);
 const registry = new TestRegistry();
 
 before(async () => {
@@ -148,7 +152,7 @@ for (const { name, protocol, argv, files = {} } of MANAGERS) {
       rmSync(base, { recursive: true, force: true });
     });
 
-    for (const { major, path: node } of nodeVersions) {
+    for (const { major, path: node } of oldestAndNewest) {
       test(`runs staged on Node.js ${major} as it does plainly`, () => {
         const entry = app.path('packages/app/app.js');
         const archive = join(base, `${major}.walla`);
@@ -164,6 +168,18 @@ for (const { name, protocol, argv, files = {} } of MANAGERS) {
     }
   });
 }
+
+test("a Plug'n'Play project is refused with what to type", () => {
+  const app = new Application({ '.pnp.cjs': '', 'app.js': '' });
+  try {
+    const { status, stderr } = runNode([cli, 'pack', app.path('app.js')]);
+    assert.equal(status, 1);
+    assert.match(stderr, /ERR_WALLA_PACK: .*app\.js belongs to a Plug'n'Play project/);
+    assert.match(stderr, /\nhint: type: yarn config set nodeLinker pnpm && yarn install\n$/);
+  } finally {
+    app.remove();
+  }
+});
 
 /** Not by spawnSync: the registry runs in this process. */
 async function install(directory: string, argv: string[], home: string): Promise<void> {
