@@ -16,6 +16,7 @@ import {
   type ResolveResult,
 } from './node-internals.ts';
 import { Lookup } from './lookup.ts';
+import { ShadowedPaths } from './shadow/shadowed-path.ts';
 
 /** What `module.register` hands over. */
 export interface HooksThreadData extends Attachment {
@@ -30,9 +31,9 @@ let others: boolean | undefined;
 
 export function initialize({ comesLater, ...attachment }: HooksThreadData): void {
   others = comesLater ? undefined : false;
-  answers = new ImportAnswers(
-    new Lookup(openAttachedImage(attachment), attachment.preserveSymlinks),
-  );
+  const image = openAttachedImage(attachment);
+  const paths = new ShadowedPaths(image, attachment.roots);
+  answers = new ImportAnswers(new Lookup(image, attachment.preserveSymlinks, paths));
 }
 
 export async function resolve(

@@ -7,13 +7,18 @@
 import { hasFlagOrValue, isMainThread } from './node-features.ts';
 
 /** As many modules make a program large. */
-const LARGE_MODULES = 64;
+const LARGE_MODULES = 16;
 /** V8's own factor, and one that reaches 16 MiB in a step: v8/src/flags/flag-definitions.h, `semi_space_growth_factor`. */
 const FLAG = '--semi-space-growth-factor';
 const USUAL_FACTOR = 2;
 const STEEP_FACTOR = 16;
-/** Small arrays, a few megabytes: the young generation grows when more than its size has survived. */
-const SURVIVORS = 20_000;
+/** The young generation has grown when it has as much room as this, in bytes. */
+const ROOM = 4 << 20;
+/** V8 grows it once more than its size has survived. These survive in little time: numbers alone, 8 KB in an array. */
+const NUMBERS = 1000;
+const ARRAYS_PER_LOOK = 32;
+/** 8 MiB: if so much does not make it grow, nothing will. */
+const MAX_LOOKS = 32;
 
 let left = isMainThread && !hasFlagOrValue(FLAG) ? LARGE_MODULES : 0;
 
@@ -24,14 +29,14 @@ export function countModule(): void {
 
 /** Takes some milliseconds. The flag is as before afterwards. */
 function grow(): void {
-  const { setFlagsFromString } = process.getBuiltinModule('node:v8');
-  setFlagsFromString(`${FLAG}=${STEEP_FACTOR}`);
-  survive(SURVIVORS);
-  setFlagsFromString(`${FLAG}=${USUAL_FACTOR}`);
-}
-
-function survive(count: number): number {
-  const kept = new Array<number[]>(count);
-  for (let i = 0; i < count; i++) kept[i] = [i, i, i, i, i, i];
-  return kept.length;
+  const v8 = process.getBuiltinModule('node:v8');
+  const room = () =>
+    v8.getHeapSpaceStatistics().find(({ space_name }) => space_name === 'new_space')
+      ?.space_available_size ?? ROOM;
+  const survivors: number[][] = [];
+  v8.setFlagsFromString(`${FLAG}=${STEEP_FACTOR}`);
+  for (let looks = 0; looks < MAX_LOOKS && room() < ROOM; looks++) {
+    for (let i = 0; i < ARRAYS_PER_LOOK; i++) survivors.push(new Array<number>(NUMBERS).fill(0.5));
+  }
+  v8.setFlagsFromString(`${FLAG}=${USUAL_FACTOR}`);
 }

@@ -86,6 +86,14 @@ export interface WallaAddon {
    */
   removeAtExit(path: string, lockFd: number): void;
 
+  /** Notes an absolute path that this thread is about to write to, for all threads of the process. */
+  noteWritten(path: string): void;
+  /**
+   * Paths that any thread of the process has noted, in order, without the first `known`; undefined if
+   * there are none.
+   */
+  writtenAfter(known: number): string[] | undefined;
+
   /**
    * Begins to compare an archive's index with the source tree, on native threads, and returns at once.
    * Every entry is looked at once, by lstat. Files: type, size, mtime. Links: type, target text.

@@ -6,6 +6,7 @@
 import type { LateBuiltins } from '../loader/late-builtins.ts';
 import { hasSyncHooks } from '../loader/node-features.ts';
 import { type AnyFunction, patch } from '../loader/node-internals.ts';
+import { noteOtherThread } from '../loader/shadow/shared-writes.ts';
 import { packageDirectory } from '../native/addon-path.ts';
 import type { Attachment } from './attachment.ts';
 
@@ -99,6 +100,7 @@ function patchWorker(threads: { Worker: Class }, completed: Complete): void {
   const { Worker } = threads;
   const Patched: Class = new Proxy(Worker, {
     construct(target, args: unknown[], newTarget) {
+      noteOtherThread();
       const options = args[1] as { env?: unknown } | null | undefined;
       const { env } = options ?? {};
       // Anything else is refused, or shared with this thread as it is.

@@ -42,11 +42,15 @@ const HINTS = {
   ERR_WALLA_INTERNAL: 'this is a fault in walla: please report it with the message above',
 } as const;
 
-/** What a refusal of the operating system means, where nobody has said it better. */
-const BY_ERRNO: Record<string, keyof typeof HINTS> = {
+/** What the operating system has run out of, whatever was being done. */
+const EXHAUSTED: Record<string, keyof typeof HINTS> = {
   ENOSPC: 'ERR_WALLA_NO_SPACE',
   EDQUOT: 'ERR_WALLA_NO_SPACE',
   ENOMEM: 'ERR_WALLA_NO_MEMORY',
+};
+
+/** What a refusal of the operating system means, where nobody has said it better. */
+const BY_ERRNO: Record<string, keyof typeof HINTS> = {
   EACCES: 'ERR_WALLA_STAGING_DIRECTORY',
   EPERM: 'ERR_WALLA_STAGING_DIRECTORY',
   EROFS: 'ERR_WALLA_STAGING_DIRECTORY',
@@ -112,9 +116,8 @@ export class WallaError extends Error {
         cause: error,
         hint: 'remove it, or have its owner remove it; or set WALLA_DIR to a node-local directory that only you can write',
       });
-    const errno = native?.code;
-    const known =
-      code === 'ERR_WALLA_INTERNAL' && typeof errno === 'string' ? BY_ERRNO[errno] : undefined;
-    return new WallaError(known ?? code, message, { cause: error });
+    const errno = typeof native?.code === 'string' ? native.code : '';
+    const refused = code === 'ERR_WALLA_INTERNAL' ? BY_ERRNO[errno] : undefined;
+    return new WallaError(EXHAUSTED[errno] ?? refused ?? code, message, { cause: error });
   }
 }

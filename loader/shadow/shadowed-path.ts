@@ -6,6 +6,7 @@ import type { NativeImage } from '../../native/addon.ts';
 import { FLAG_FROZEN } from '../../stage/format/index-layout.ts';
 import { pathOf } from '../lookup.ts';
 import type { Misses } from '../misses.ts';
+import { SharedWrites } from './shared-writes.ts';
 
 /** What the archive says of a path. */
 export type Answer = { entry: number } | { absent: 'ENOENT' | 'ENOTDIR' } | undefined;
@@ -37,6 +38,7 @@ export class ShadowedPaths {
   misses: Misses | undefined;
   #opensNext: string | undefined;
   readonly #roots: readonly string[];
+  readonly #shared = new SharedWrites();
   /** Paths the program has written to, with everything below them. */
   readonly #written = new Set<string>();
   /** Directories whose listing, or that of one below them, is not the archive's any more. */
@@ -70,7 +72,7 @@ export class ShadowedPaths {
       return this.#isRealWritten(absolute, entry) ? undefined : { entry };
     }
     if (entry !== ABSENT && entry !== NOT_A_DIRECTORY) return undefined;
-    if (this.#written.size > 0) {
+    if (this.hasWrites) {
       const real = this.#realChild(absolute, absolute.slice(0, absolute.lastIndexOf('/')));
       if (real !== undefined && this.isWritten(real)) return undefined;
     }
@@ -100,12 +102,11 @@ export class ShadowedPaths {
     if (absolute?.endsWith('/')) absolute = absolute.slice(0, -1);
     while (absolute !== undefined) {
       const parent = absolute.slice(0, absolute.lastIndexOf('/'));
-      this.#note(absolute, parent);
+      this.#note(absolute);
       // The same file by the path that links lead to: a later read may come by either.
       const entry = this.image.find(absolute, true);
       const real = entry >= 0 ? this.image.path(entry) : this.#realChild(absolute, parent);
-      if (real !== undefined && real !== absolute)
-        this.#note(real, real.slice(0, real.lastIndexOf('/')));
+      if (real !== undefined && real !== absolute) this.#note(real);
       // A directory that is made on the way (`mkdir` with `recursive`) is new as well.
       absolute = this.image.find(parent, true) === ABSENT ? parent : undefined;
     }
@@ -113,12 +114,13 @@ export class ShadowedPaths {
 
   /** Whether the program has written anything that the archive could know. */
   get hasWrites(): boolean {
+    this.#shared.catchUp(this.#learn);
     return this.#written.size > 0;
   }
 
   /** Whether the directory's own listing can have changed by a write of this program. */
   isListingWritten(path: unknown): boolean {
-    if (this.#written.size === 0) return false;
+    if (!this.hasWrites) return false;
     const absolute = this.absolute(path);
     if (absolute === undefined) return false;
     if (this.#written.has(absolute.replace(/\/$/, '') + '/')) return true;
@@ -128,12 +130,12 @@ export class ShadowedPaths {
 
   /** Whether the program has written to this directory, or to anything below it. */
   isChangedBelow(directory: number): boolean {
-    return this.#changedBelow.size > 0 && this.#changedBelow.has(this.image.path(directory));
+    return this.hasWrites && this.#changedBelow.has(this.image.path(directory));
   }
 
   /** @param path absolute and normalized */
   isWritten(path: string): boolean {
-    if (this.#written.size === 0) return false;
+    if (!this.hasWrites) return false;
     for (let end = path.length; end > 0; end = path.lastIndexOf('/', end - 1))
       if (this.#written.has(path.slice(0, end))) return true;
     return false;
@@ -144,12 +146,18 @@ export class ShadowedPaths {
     return (this.image.flags(directory) & FLAG_FROZEN) !== 0;
   }
 
-  #note(absolute: string, parent: string): void {
+  #note(absolute: string): void {
+    this.#learn(absolute);
+    this.#shared.note(absolute);
+  }
+
+  readonly #learn = (absolute: string): void => {
+    const parent = absolute.slice(0, absolute.lastIndexOf('/'));
     this.#written.add(absolute);
     this.#written.add(parent + '/');
     for (let end = parent.length; end > 0; end = absolute.lastIndexOf('/', end - 1))
       this.#changedBelow.add(absolute.slice(0, end));
-  }
+  };
 
   /** Where a name that the archive does not hold stands, if its directory was reached by a link. */
   #realChild(absolute: string, parent: string): string | undefined {
@@ -161,7 +169,7 @@ export class ShadowedPaths {
 
   /** A path through a link that has not been written itself may lead to what has. */
   #isRealWritten(absolute: string, entry: number): boolean {
-    if (this.#written.size === 0) return false;
+    if (!this.hasWrites) return false;
     const real = this.image.path(entry);
     return real !== absolute && this.isWritten(real);
   }

@@ -143,6 +143,7 @@ Napi::Value NativeImage::scope(const Napi::CallbackInfo& info) {
 Napi::Value NativeImage::text(const Napi::CallbackInfo& info) {
   const Entry entry = entryArgument(info);
   if (!entry.isFile()) throw ArchiveDamaged("index: content asked of what is no file");
+  tree_.image().served(entry.size);
   return contentString(info.Env(), tree_.image().data(entry), entry.size,
                        entry.has(layout::kFlagAscii));
 }
@@ -150,6 +151,7 @@ Napi::Value NativeImage::text(const Napi::CallbackInfo& info) {
 Napi::Value NativeImage::bytes(const Napi::CallbackInfo& info) {
   const Entry entry = entryArgument(info);
   if (!entry.isFile()) throw ArchiveDamaged("index: content asked of what is no file");
+  tree_.image().served(entry.size);
   return Napi::Buffer<uint8_t>::Copy(info.Env(), tree_.image().data(entry), entry.size);
 }
 

@@ -11,6 +11,7 @@
 #include "../src/last_out.h"
 #include "../src/private_directory.h"
 #include "../src/sha256.h"
+#include "../src/written_paths.h"
 #include "arguments.h"
 #include "errors.h"
 
@@ -63,12 +64,24 @@ Napi::Value remove(const Napi::CallbackInfo& info) {
   return info.Env().Undefined();
 }
 
-Napi::Value list(const Napi::CallbackInfo& info) {
-  const std::vector<std::string> names = listNames(fdArgument(info, 0));
-  Napi::Array result = Napi::Array::New(info.Env(), names.size());
-  for (uint32_t i = 0; i < names.size(); ++i)
-    result.Set(i, Napi::String::New(info.Env(), names[i]));
+Napi::Value arrayOf(Napi::Env env, const std::vector<std::string>& texts) {
+  Napi::Array result = Napi::Array::New(env, texts.size());
+  for (uint32_t i = 0; i < texts.size(); ++i) result.Set(i, Napi::String::New(env, texts[i]));
   return result;
+}
+
+Napi::Value list(const Napi::CallbackInfo& info) {
+  return arrayOf(info.Env(), listNames(fdArgument(info, 0)));
+}
+
+Napi::Value note(const Napi::CallbackInfo& info) {
+  noteWritten(stringArgument(info, 0));
+  return info.Env().Undefined();
+}
+
+Napi::Value written(const Napi::CallbackInfo& info) {
+  const std::vector<std::string> paths = writtenAfter(info[0].As<Napi::Number>().Uint32Value());
+  return paths.empty() ? info.Env().Undefined() : arrayOf(info.Env(), paths);
 }
 
 Napi::Value lock(const Napi::CallbackInfo& info) {
@@ -140,6 +153,8 @@ void exportStaging(Napi::Env env, Napi::Object exports) {
   exports.Set("renameAt", Napi::Function::New<guarded<rename>>(env));
   exports.Set("removeTreeAt", Napi::Function::New<guarded<remove>>(env));
   exports.Set("listDirectory", Napi::Function::New<guarded<list>>(env));
+  exports.Set("noteWritten", Napi::Function::New<guarded<note>>(env));
+  exports.Set("writtenAfter", Napi::Function::New<guarded<written>>(env));
   exports.Set("lock", Napi::Function::New<guarded<lock>>(env));
   exports.Set("isSameFile", Napi::Function::New<guarded<sameFile>>(env));
   exports.Set("reserve", Napi::Function::New<guarded<reserveBytes>>(env));

@@ -1,5 +1,6 @@
 #include "mapped_image.h"
 
+#include <sys/mman.h>
 #include <sys/stat.h>
 
 #include <cstring>
@@ -25,6 +26,8 @@ struct Opened {
   std::unique_ptr<const MappedImage> image;
 };
 
+constexpr uint64_t kKeptBytes = uint64_t{4} << 20;
+
 // Leaked on purpose: a static destructor would unmap while other threads still run.
 std::mutex& registryMutex() {
   static std::mutex& mutex = *new std::mutex;
@@ -46,6 +49,12 @@ Index MappedImage::locateIndex(const Mapping& mapping) {
   const TarMember index =
       readTarMember(mapping.data(), mapping.bytes(), manifest.end(), layout::kIndexName);
   return Index(mapping.data() + index.dataOffset, index.bytes, mapping.bytes());
+}
+
+void MappedImage::served(uint64_t bytes) const noexcept {
+  if (served_.fetch_add(bytes, std::memory_order_relaxed) + bytes < kKeptBytes) return;
+  served_.store(0, std::memory_order_relaxed);
+  madvise(mapping_.data(), mapping_.bytes(), MADV_DONTNEED);
 }
 
 const MappedImage& MappedImage::open(int fd) {

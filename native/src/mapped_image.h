@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 
 #include "index.h"
@@ -26,6 +27,10 @@ class MappedImage {
   const uint8_t* data(const Entry& entry) const noexcept {
     return mapping_.data() + entry.dataOffset;
   }
+  /// To be called with the size of each file that is served. Every few megabytes the pages touched
+  /// so far are taken out of this process's memory: they stay in the node's, and come back when
+  /// they are read again. Schedulers that add up the processes of a node count them once each.
+  void served(uint64_t bytes) const noexcept;
 
  private:
   explicit MappedImage(Mapping mapping);
@@ -33,6 +38,7 @@ class MappedImage {
 
   Mapping mapping_;
   Index index_;
+  mutable std::atomic<uint64_t> served_{0};
 };
 
 }  // namespace walla

@@ -20,7 +20,7 @@ export function title({ mpi, transport, slots, point, fault, role, rank }: Case)
 export function faultEnvironment({ point, fault, rank }: Case): Record<string, string> {
   return {
     WALLA_FAULT: `${point}:${fault}:${rank}`,
-    ...(fault === 'stop' ? { WALLA_TIMEOUT: '3' } : {}),
+    ...(fault === 'stop' ? { WALLA_TIMEOUT: '6' } : {}),
   };
 }
 
