@@ -79,7 +79,8 @@ function begin(archive: CheckedArchive, stale: StageOptions['stale']): FreshChec
     limit: NAMED_DIFFERENCES + 1,
     followLinks: archive.manifest.preserveSymlinks,
     locksOnly: stale === 'lockfile',
-    exceptPackages: archive.manifest.packages !== undefined,
+    exceptPackages: archive.manifest.packages === 'lockfile',
+    exceptZips: archive.manifest.packages === 'pnp',
   });
 }
 

@@ -80,12 +80,14 @@ std::unordered_set<std::string_view> namesMissed(const Index& index) {
   return names;
 }
 
-/// Whether a path leads into a node_modules directory, or to one.
-bool isOfPackages(std::string_view path) {
-  for (size_t at = path.find("node_modules"); at != path.npos;
-       at = path.find("node_modules", at + 1)) {
-    const size_t end = at + std::string_view("node_modules").size();
-    if ((at == 0 || path[at - 1] == '/') && (end == path.size() || path[end] == '/')) return true;
+/// Whether one of a path's names is of a directory whose packages are not to be compared.
+bool isOfPackages(std::string_view path, const FreshnessOptions& options) {
+  while (!path.empty()) {
+    const size_t end = std::min(path.find('/'), path.size());
+    const std::string_view name = path.substr(0, end);
+    if (options.exceptPackages && name == "node_modules") return true;
+    if (options.exceptZips && (name == "__virtual__" || endsWith(name, ".zip"))) return true;
+    path.remove_prefix(std::min(end + 1, path.size()));
   }
   return false;
 }
@@ -147,7 +149,7 @@ class Comparison {
       const std::string_view name = entry.path.substr(entry.path.rfind('/') + 1);
       if (!entry.isFile() || (name != "package.json" && !isLockFile(name))) return;
     }
-    if (options_.exceptPackages && whole && isOfPackages(entry.path)) return;
+    if (whole && isOfPackages(entry.path, options_)) return;
     ++compared_;
     // A damaged record describes no file: pack again.
     if (!whole) return report("", Reason::changed);

@@ -45,8 +45,8 @@ export interface Manifest {
   dataBytes: number;
   body: { offset: number; bytes: number; sha256: string };
   fingerprint: string;
-  /** Where packages came from, if not from the tree: what is in node_modules is then not to be compared with it. */
-  packages?: 'lockfile';
+  /** Where packages came from, if they do not lie in the tree as files: they are not to be compared with it. */
+  packages?: 'lockfile' | 'pnp';
   codeCache?: CodeCacheFields;
   sha256: string;
 }
@@ -139,7 +139,7 @@ function isManifest(value: Record<string, unknown>): value is Record<string, unk
     isDigest(body['sha256']) &&
     isDigest(value['fingerprint']) &&
     isCodeCache(value['codeCache']) &&
-    (value['packages'] === undefined || value['packages'] === 'lockfile') &&
+    [undefined, 'lockfile', 'pnp'].includes(value['packages'] as undefined) &&
     isDigest(value['sha256'])
   );
 }

@@ -15,11 +15,10 @@ import { Patterns } from './globs.ts';
 import { includedFiles } from './include.ts';
 import { libcName } from './libc.ts';
 import { addLearnt, learn } from './learn.ts';
-import type { LockedTree } from './lockfile/locked-tree.ts';
-import { type Mirror, MirroredTree } from './lockfile/mirror.ts';
-import { treeForPrograms } from './lockfile/tree-for-programs.ts';
+import type { AssembledTree } from './assembled-tree.ts';
+import { type Mirror, MirroredTree } from './mirror.ts';
+import { treeForPrograms } from './tree-for-programs.ts';
 import type { PackOptions, PackSummary } from './pack-options.ts';
-import { refusePlugAndPlay } from './plug-n-play.ts';
 import { record } from './record.ts';
 import { resolutionRules, sorted } from '../resolution-rules.ts';
 import { Resolver } from './resolver.ts';
@@ -35,15 +34,15 @@ export type { PackOptions, PackProgress, PackSummary } from './pack-options.ts';
  *   `lockfile` ERR_WALLA_LOCKFILE, ERR_WALLA_INTEGRITY, ERR_WALLA_INSTALL_SCRIPT, ERR_WALLA_TRANSFER, ERR_WALLA_PLATFORM too
  */
 export async function pack(options: PackOptions): Promise<PackSummary> {
-  let locked: LockedTree | undefined;
+  let assembled: AssembledTree | undefined;
   try {
     const packing = new Packing(options);
-    locked = await packing.lockedTree();
-    return await packing.run(locked);
+    assembled = await packing.assembledTree();
+    return await packing.run(assembled);
   } catch (error) {
     throw WallaError.from(error, 'ERR_WALLA_PACK');
   } finally {
-    locked?.mirror.remove();
+    assembled?.mirror.remove();
   }
 }
 
@@ -94,16 +93,18 @@ class Packing {
     return first;
   }
 
-  /** The packages of the lock file; undefined without one. */
-  lockedTree(): Promise<LockedTree> | undefined {
+  /** Where the packages are put together for this pack; undefined where they are packed as they lie. */
+  assembledTree(): Promise<AssembledTree | undefined> {
     const { lockfile } = this.#options;
-    const programs = this.#entries.map(({ real }) => real);
-    if (lockfile === undefined) return void programs.forEach(refusePlugAndPlay);
-    return treeForPrograms(resolve(this.#directory, lockfile), programs, this.#options);
+    return treeForPrograms(
+      lockfile === undefined ? undefined : resolve(this.#directory, lockfile),
+      this.#entries.map(({ real }) => real),
+      this.#options,
+    );
   }
 
-  /** @param locked what the lock file says, to be packed instead of what is installed */
-  async run(locked?: LockedTree): Promise<PackSummary> {
+  /** @param assembled what to pack instead of the tree as it lies */
+  async run(assembled?: AssembledTree): Promise<PackSummary> {
     const { record: recordArguments, learn: report, dryRun, progress } = this.#options;
     const learnt =
       report === undefined
@@ -115,7 +116,7 @@ class Packing {
     // Before anything is looked at: it changes the directory that is about to be packed.
     if (!dryRun) makeWallaDirectory(this.#first.given);
     const notes = readNotes(this.#notesPath);
-    if (recordArguments === undefined && learnt === undefined && !locked && !dryRun) {
+    if (recordArguments === undefined && learnt === undefined && !assembled && !dryRun) {
       const current = await this.#upToDate(notes.archives.get(this.#file));
       if (current !== undefined) return current;
     } else if (recordArguments !== undefined) {
@@ -131,9 +132,9 @@ class Packing {
     }
 
     const tag = dryRun ? undefined : this.#makeCodeCache();
-    const { contents, traced, facts } = await this.#trace(notes, tag !== undefined, locked);
-    const fields = this.#manifestFields(contents, tag, locked);
-    if (dryRun) return this.#summary(false, 0, fields, traced, locked);
+    const { contents, traced, facts } = await this.#trace(notes, tag !== undefined, assembled);
+    const fields = this.#manifestFields(contents, tag, assembled);
+    if (dryRun) return this.#summary(false, 0, fields, traced, assembled);
     const manifest = await writeArchive({
       file: this.#file,
       contents,
@@ -141,9 +142,9 @@ class Packing {
       onBytes: progress?.onBytes,
     });
     notes.archives.set(this.#file, manifest.sha256);
-    if (!locked) writeNotes(this.#notesPath, { ...notes, facts });
+    if (!assembled) writeNotes(this.#notesPath, { ...notes, facts });
     const bytes = manifest.body.offset + manifest.body.bytes;
-    return this.#summary(true, bytes, manifest, traced, locked);
+    return this.#summary(true, bytes, manifest, traced, assembled);
   }
 
   #makeCodeCache(): string | undefined {
@@ -178,10 +179,10 @@ class Packing {
   async #trace(
     notes: ReturnType<typeof readNotes>,
     hasCodeCache: boolean,
-    locked: LockedTree | undefined,
+    assembled: AssembledTree | undefined,
   ) {
     const { include = [], exclude = [], ignoreScripts, progress } = this.#options;
-    const mirror = locked?.mirror;
+    const mirror = assembled?.mirror;
     // From here on paths are those of the mirror, where there is one.
     const inside = (path: string) => mirror?.inside(path) ?? path;
     const tree = mirror
@@ -190,6 +191,7 @@ class Packing {
     const resolver = new Resolver({
       conditions: this.#conditions,
       preserveSymlinks: this.#preserveSymlinks,
+      pnp: assembled?.pnp,
     });
     try {
       const entries = this.#entries.map(({ real }) => inside(real));
@@ -213,7 +215,7 @@ class Packing {
         onFiles: progress?.onFiles,
       });
       if (!ignoreScripts)
-        locked?.refuseInstallScripts((place) =>
+        assembled?.refuseInstallScripts?.((place) =>
           [...found.files.keys()].some((path) => path.startsWith(`${place}/`)),
         );
       for (const { given } of this.#entries) if (isIn(mirror, given)) tree.follow(inside(given));
@@ -231,7 +233,7 @@ class Packing {
   #manifestFields(
     { root, entries, resolutions }: Contents,
     codeCacheTag: string | undefined,
-    locked: LockedTree | undefined,
+    assembled: AssembledTree | undefined,
   ): ManifestFields {
     const count = (type: number) => entries.filter(({ mode }) => (mode & 0o170000) === type).length;
     const files = entries.filter(({ mode }) => (mode & 0o170000) === 0o100000);
@@ -256,7 +258,7 @@ class Packing {
       },
       dataBytes: files.reduce((sum, { size }) => sum + size, 0),
       fingerprint: fingerprint(entries),
-      ...(locked && { packages: 'lockfile' as const }),
+      ...(assembled && { packages: assembled.packages }),
       ...(codeCacheTag === undefined
         ? {}
         : { codeCache: this.#codeCacheFields(root, codeCacheTag) }),
@@ -272,7 +274,7 @@ class Packing {
     bytes: number,
     manifest: Manifest | ManifestFields,
     traced: number,
-    locked?: LockedTree,
+    assembled?: AssembledTree,
   ): PackSummary {
     const elapsedMs = performance.now() - this.#started;
     return {
@@ -282,7 +284,7 @@ class Packing {
       manifest,
       traced,
       vanished: this.#vanished,
-      ...(locked && { packages: locked.summary }),
+      ...(assembled?.summary && { packages: assembled.summary }),
       elapsedMs,
     };
   }

@@ -174,7 +174,7 @@ function pack(env: NodeJS.ProcessEnv = {}, ...more: string[]): Promise<Outcome> 
 /** Nothing of a pack stays in the temporary directory. */
 function assertClean(): void {
   assert.deepEqual(
-    readdirSync(base).filter((name) => /^walla-lockfile-.|\.tmp-/.test(name)),
+    readdirSync(base).filter((name) => /^walla-mirror-|\.tmp-/.test(name)),
     [],
   );
 }

@@ -1,7 +1,7 @@
 /** Trees as npm, pnpm and Yarn lay them out: packed and staged, a program runs as it does plainly. */
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
-import { mkdirSync, rmSync } from 'node:fs';
+import { mkdirSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { type TestPackage, TestRegistry } from '../lockfile/registry.ts';
@@ -9,7 +9,6 @@ import { nodeVersions } from '../node-versions/index.ts';
 import {
   Application,
   cleanEnvironment,
-  cli,
   packProgram,
   packageRoot,
   runNode,
@@ -79,6 +78,15 @@ export const text = 'library with ' + name;
 export const betaUrl = import.meta.resolve('@scope/beta');`,
 };
 
+function yarnrc(linker: string, enableGlobalCache: boolean): string {
+  return `nodeLinker: ${linker}
+enableGlobalCache: ${enableGlobalCache}
+enableTelemetry: false
+enableImmutableInstalls: false
+unsafeHttpWhitelist: ['127.0.0.1']
+`;
+}
+
 const bin = (path: string): string => join(packageRoot, 'node_modules', path);
 const MANAGERS: {
   name: string;
@@ -113,7 +121,7 @@ const MANAGERS: {
     protocol: 'workspace:*',
     argv: [process.execPath, bin('@yarnpkg/cli-dist/bin/yarn.js'), 'install'],
     files: {
-      '.yarnrc.yml': `nodeLinker: ${linker}\nenableGlobalCache: false\nenableTelemetry: false\nenableImmutableInstalls: false\nunsafeHttpWhitelist: ['127.0.0.1']\n`,
+      '.yarnrc.yml': yarnrc(linker, false),
       'yarn.lock': '',
     },
   })),
@@ -169,17 +177,49 @@ for (const { name, protocol, argv, files = {} } of MANAGERS) {
   });
 }
 
-test("a Plug'n'Play project is refused with what to type", () => {
-  const app = new Application({ '.pnp.cjs': '', 'app.js': '' });
-  try {
-    const { status, stderr } = runNode([cli, 'pack', app.path('app.js')]);
-    assert.equal(status, 1);
-    assert.match(stderr, /ERR_WALLA_PACK: .*app\.js belongs to a Plug'n'Play project/);
-    assert.match(stderr, /\nhint: type: yarn config set nodeLinker pnpm && yarn install\n$/);
-  } finally {
-    app.remove();
-  }
-});
+for (const enableGlobalCache of [false, true]) {
+  describe(`a Plug'n'Play tree of Yarn 4, enableGlobalCache: ${enableGlobalCache}`, () => {
+    const yarn = bin('@yarnpkg/cli-dist/bin/yarn.js');
+    let app: Application;
+    let base: string;
+    before(async () => {
+      app = new Application({
+        ...FILES,
+        'yarn.lock': '',
+        '.yarnrc.yml': yarnrc('pnp', enableGlobalCache),
+      });
+      base = app.path('../walla-pnp-' + String(process.pid));
+      mkdirSync(base, { recursive: true });
+      await install(app.root, [process.execPath, yarn, 'install'], base);
+    });
+    after(() => {
+      app.remove();
+      rmSync(base, { recursive: true, force: true });
+    });
+
+    for (const { major, path: node } of oldestAndNewest) {
+      test(`runs staged on Node.js ${major} as \`yarn node\` runs it`, () => {
+        const entry = app.path('packages/app/app.js');
+        const archive = join(base, `${major}.walla`);
+        const env = { HOME: base, TMPDIR: base };
+        const plain = runNode([yarn, '--cwd', app.root, 'node', entry], { node, env });
+        assert.equal(plain.status, 0, plain.stderr);
+        packProgram(entry, archive, { node, env });
+        const staged = runStaged([entry], {
+          node,
+          env: { WALLA_ARCHIVE: archive, WALLA_DIR: base },
+        });
+        assert.equal(staged.stdout, plain.stdout, staged.stderr);
+        assert.equal(staged.stderr, '');
+        assert.equal(staged.status, 0);
+        assert.deepEqual(
+          readdirSync(base).filter((name) => name.startsWith('walla-mirror')),
+          [],
+        );
+      });
+    }
+  });
+}
 
 /** Not by spawnSync: the registry runs in this process. */
 async function install(directory: string, argv: string[], home: string): Promise<void> {

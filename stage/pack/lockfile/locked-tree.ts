@@ -7,7 +7,8 @@ import { unreadable } from '../source-tree.ts';
 import { PackageFetcher } from './fetch-package.ts';
 import { refuseInstallScripts } from './install-scripts.ts';
 import { type LockedPackage, readLockFile } from './lock-file.ts';
-import { Mirror } from './mirror.ts';
+import type { AssembledTree } from '../assembled-tree.ts';
+import { Mirror } from '../mirror.ts';
 import { NpmSettings } from './npm-settings.ts';
 import { PackageCache } from './package-cache.ts';
 import { unpackPackage } from './unpack.ts';
@@ -36,8 +37,13 @@ export interface PackagesSummary {
   receivedBytes: number;
 }
 
-export class LockedTree {
-  readonly mirror = new Mirror();
+export class LockedTree implements AssembledTree {
+  readonly packages = 'lockfile';
+  readonly mirror = new Mirror({
+    isPackages: (name) => name === 'node_modules',
+    everywhere: false,
+    copied: new Set(['package.json']),
+  });
   readonly #options: LockedTreeOptions;
   /** The project: where the lock file is. */
   readonly #directory: string;

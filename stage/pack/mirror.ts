@@ -20,19 +20,32 @@ import {
 } from 'node:fs';
 import { constants, tmpdir } from 'node:os';
 import { dirname, isAbsolute, join, relative, resolve } from 'node:path';
-import type { ListingRecord } from '../../format/index-writer.ts';
-import { list, SourceTree } from '../source-tree.ts';
+import type { ListingRecord } from '../format/index-writer.ts';
+import { list, SourceTree } from './source-tree.ts';
 
 /** The time that npm gives to files in tarballs: one lock file makes one archive, whenever. */
 const PACKAGE_TIME_S = Date.UTC(1985, 9, 26, 8, 15) / 1000;
 /** Directories have another size on each file system. */
 const DIRECTORY_BYTES = 4096n;
+/** `d_type` of dirent.h. */
+const DIRECTORY_TYPE = 4;
 /** No part of any program: their names alone are kept. */
 const EMPTY = new Set(['.git', '.hg', '.svn', '.walla']);
 const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 
+/** How packages lie in a tree. */
+export interface Layout {
+  /** Name of a directory that packages are in, with all that is below. */
+  isPackages(name: string): boolean;
+  /** Whether such directories count outside the program's own tree too. */
+  everywhere: boolean;
+  /** Files of the program's own that resolution reads. */
+  copied: ReadonlySet<string>;
+}
+
 export class Mirror {
-  readonly #directory = mkdtempSync(join(realpathSync(tmpdir()), 'walla-lockfile-'));
+  readonly #layout: Layout;
+  readonly #directory = mkdtempSync(join(realpathSync(tmpdir()), 'walla-mirror-'));
   /** Stands for `/`. */
   readonly root = join(this.#directory, 'root');
   /** Directories of the program's own, absolute, as they really are. */
@@ -43,7 +56,8 @@ export class Mirror {
     process.exit(128 + constants.signals[signal]);
   };
 
-  constructor() {
+  constructor(layout: Layout) {
+    this.#layout = layout;
     process.on('exit', this.#remove);
     for (const signal of SIGNALS) process.on(signal, this.#onSignal);
   }
@@ -67,9 +81,11 @@ export class Mirror {
   /** Whether a place in the mirror is a package's, or a directory that packages are in. */
   isPackage(path: string): boolean {
     const real = this.outside(path);
-    return this.#own.some(
-      (own) => isBelow(real, own) && relative(own, real).split('/').includes('node_modules'),
-    );
+    const from = this.#layout.everywhere ? '/' : this.#own.find((own) => isBelow(real, own));
+    if (from === undefined) return false;
+    return relative(from, real)
+      .split('/')
+      .some((name) => this.#layout.isPackages(name));
   }
 
   /** Whether the mirror has all names of the directory at a place. */
@@ -88,32 +104,30 @@ export class Mirror {
     mkdirSync(this.inside(directory), { recursive: true });
     for (const child of readdirSync(directory, { withFileTypes: true })) {
       const path = join(directory, child.name);
-      if (child.name === 'node_modules') continue;
+      if (this.#layout.isPackages(child.name)) continue;
       if (child.isDirectory()) {
         if (EMPTY.has(child.name)) mkdirSync(this.inside(path), { recursive: true });
         else this.#takeNames(path);
       } else if (child.isSymbolicLink()) {
         const text = readlinkSync(path);
         symlinkSync(isAbsolute(text) ? this.inside(text) : text, this.inside(path));
-      } else if (child.name === 'package.json') copyFileSync(path, this.inside(path));
+      } else if (this.#layout.copied.has(child.name)) copyFileSync(path, this.inside(path));
       else closeSync(openSync(this.inside(path), 'w'));
     }
   }
 
   /** Gives everything installed the same time. To be called when all of it is there. */
   settleTimes(): void {
-    for (const own of this.#own) this.#settle(this.inside(own), false);
+    this.#settle(this.root, false);
   }
 
   #settle(path: string, installed: boolean): void {
     for (const child of readdirSync(path, { withFileTypes: true })) {
       const at = join(path, child.name);
-      const isInstalled = installed || child.name === 'node_modules';
+      const isInstalled = installed || (this.#layout.isPackages(child.name) && this.isPackage(at));
       if (child.isDirectory()) this.#settle(at, isInstalled);
-      else if (isInstalled) lutimesSync(at, PACKAGE_TIME_S, PACKAGE_TIME_S);
+      if (isInstalled) lutimesSync(at, PACKAGE_TIME_S, PACKAGE_TIME_S);
     }
-    if (installed || path.endsWith('/node_modules'))
-      lutimesSync(path, PACKAGE_TIME_S, PACKAGE_TIME_S);
   }
 }
 
@@ -137,7 +151,13 @@ export class MirroredTree extends SourceTree {
   }
 
   override names(path: string, withOwn: boolean): ListingRecord[] | undefined {
-    return list(this.#mirror.isMirrored(path) ? path : this.#mirror.outside(path), withOwn);
+    if (this.source(path) === path || this.#mirror.isMirrored(path)) return list(path, withOwn);
+    const isDirectory = (name: string) =>
+      lstatSync(join(path, name), { throwIfNoEntry: false })?.isDirectory() === true;
+    return list(this.#mirror.outside(path), withOwn)?.map(({ name, type }) => ({
+      name,
+      type: isDirectory(name) ? DIRECTORY_TYPE : type,
+    }));
   }
 
   protected override look(path: string): BigIntStats | undefined {
