@@ -73,9 +73,23 @@ const library = {
   chunkNames: 'chunk-[hash]',
 };
 
+// Stands in the page of a report, with the licence of the one package in it.
+const page = {
+  ...common,
+  platform: 'browser',
+  target: 'es2022',
+  format: 'iife',
+  minify: true,
+  banner: {
+    js: `/*!\nd3-hierarchy\n${readFileSync(path.join(root, 'node_modules/d3-hierarchy/LICENSE'), 'utf8')}*/`,
+  },
+};
+
 const groups = [
   { settings: preload, entries: { stage: 'stage/preload.ts', report: 'stage/report/keep.ts' } },
   { settings: hooksThread, entries: { 'hooks-thread': 'loader/hooks-thread.ts' } },
+  { settings: page, entries: { 'report-page': 'stage/report-page/browser/page.ts' } },
+  { settings: page, entries: { 'report-page': 'stage/report-page/browser/page.css' } },
   {
     settings: library,
     entries: {

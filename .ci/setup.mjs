@@ -7,6 +7,7 @@
  * WALLA_SETUP_MPI=openmpi   or mpich: only that MPI (default both)
  * WALLA_TEST_NODES=current  installs no other Node.js versions for the tests
  */
+import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { has, must, npmCi, quietly, root, say } from './shared.mjs';
@@ -43,6 +44,21 @@ const wanted = [
     there: () => has('ip') || existsSync('/usr/sbin/ip') || existsSync('/sbin/ip'),
     without: 'tests on a cluster of namespaces are skipped',
     when: process.platform === 'linux',
+  },
+  {
+    what: 'Chromium',
+    // Without recommended packages it comes without a font.
+    packages: ['chromium', 'fonts-dejavu-core'],
+    there: () => ['chromium', 'chromium-browser', 'google-chrome'].some(has),
+    without: 'the page of a report is not tested in a browser',
+    when: process.platform === 'linux',
+  },
+  {
+    what: 'libfuse 3',
+    packages: ['libfuse3-dev', 'pkg-config'],
+    there: () => has('pkg-config') && spawnSync('pkg-config', ['--exists', 'fuse3']).status === 0,
+    without: 'tests on the slow shared file system are skipped',
+    when: process.platform === 'linux' && existsSync('/dev/fuse'),
   },
   {
     what: 'clang-format',

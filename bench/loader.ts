@@ -22,6 +22,7 @@ import { parseArgs } from 'node:util';
 import { build } from 'esbuild';
 import { nodeVersions } from '../test/node-versions/index.ts';
 import { cleanEnvironment, cli, packageRoot, preload } from '../test/run-node.ts';
+import { median } from './statistics.ts';
 
 interface Sample {
   wallMs: number;
@@ -222,12 +223,4 @@ function pairs(samples: Map<string, Sample[]>, a: string, b: string): [Sample, S
     const other = others[index];
     return other ? [[sample, other] as [Sample, Sample]] : [];
   });
-}
-
-function median(values: number[]): number {
-  const sorted = [...values].sort((x, y) => x - y);
-  const middle = sorted.length >> 1;
-  return sorted.length % 2 === 1
-    ? (sorted[middle] ?? NaN)
-    : ((sorted[middle - 1] ?? NaN) + (sorted[middle] ?? NaN)) / 2;
 }

@@ -1,6 +1,7 @@
 /** Puts every hook in place for this Node.js version and this thread. */
 import { pathToFileURL } from 'node:url';
 import type { Attachment } from '../stage/attachment.ts';
+import { announce } from './announced.ts';
 import { installCommonJS } from './commonjs.ts';
 import { syncHooks } from './esm-hooks.ts';
 import { Lookup } from './lookup.ts';
@@ -58,6 +59,7 @@ export function installLoader(options: LoaderOptions): Lookup {
   const comesLater = hasEarlierPreload();
   if (comesLater && isPatched('load')) otherHooks.present = true;
   installCommonJS(lookup, main, otherHooks, comesLater && isPatched('resolve'));
+  announce(lookup, paths, options.shadow, otherHooks);
   if (!keepsLink) patchMain(lookup, main, () => options.shadow && !otherHooks.present);
   installImports(lookup, late, options, comesLater);
   Module.syncBuiltinESMExports();
@@ -83,12 +85,14 @@ function installImports(
     });
   };
   if (!Module.registerHooks) {
-    if (canHoldHooksThread) holdHooksThread(new ImportAnswers(lookup), offThread);
+    const answers = new ImportAnswers(lookup);
+    if (canHoldHooksThread) holdHooksThread(lookup.misses?.watching(answers) ?? answers, offThread);
     else offThread();
     late.all();
     return;
   }
-  const own = syncHooks(lookup, late);
+  const plain = syncHooks(lookup, late);
+  const own = lookup.misses?.timing(plain) ?? plain;
   const hooks = Module.registerHooks(
     comesLater ? deferring(own, () => (otherHooks.present = true)) : own,
   );

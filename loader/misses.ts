@@ -1,3 +1,6 @@
+import type { ImportAnswers } from './import-answers.ts';
+import type { SyncHooks } from './node-internals.ts';
+
 /** Who is told of what the archive could not answer; nobody, unless the run keeps a report. */
 export interface Misses {
   /**
@@ -9,4 +12,8 @@ export interface Misses {
   resolving<T>(kind: number, specifier: string, parent: string, answer: () => T): T;
   /** The program is about to read a file that is not packed. */
   reading(path: string): void;
+  /** Hooks that do the same, and are timed where the report is to say which modules cost what. */
+  timing(hooks: SyncHooks): SyncHooks;
+  /** The same for Node.js 20, which has no such hooks: notes what is asked for. */
+  watching(answers: ImportAnswers): ImportAnswers;
 }

@@ -62,6 +62,7 @@ async function deliver(tool) {
   const makers = { walla: () => artefacts.core() };
   if (!options.target) {
     makers['collfs-audit'] = () => artefacts.collfsAudit();
+    makers['collfs-preload'] = () => artefacts.collfsPreload();
     for (const abi of Object.keys(MPI_NAMES)) {
       makers[`mpi-${abi}`] = () => artefacts.mpi(abi);
       makers[`collfs-${abi}`] = () => artefacts.collfs(abi);

@@ -7,7 +7,8 @@ import { nearMiss } from './near-miss.ts';
 export type { ReduceOp } from './mpi-addon.ts';
 
 const OPS: readonly ReduceOp[] = ['sum', 'min', 'max'];
-const DEFAULT_CHUNK_BYTES = 4 << 20;
+/** Lets the native side choose from the length of the file and the number of ranks. */
+const CHOSEN_CHUNK_BYTES = 0;
 const MAX_CHUNK_BYTES = 1 << 30;
 const MAX_INT = 0x7fffffff;
 
@@ -34,7 +35,10 @@ export interface BroadcastFileOptions {
   bytes: number;
   /** The digest covers the bytes from here on; the same on all ranks. Default 0. */
   hashFrom?: number;
-  /** Bytes in one message, up to 1 GiB; the same on all ranks. Default 4 MiB. */
+  /**
+   * Bytes in one message, up to 1 GiB; the same on all ranks. By default chosen for the length of the
+   * file and the number of ranks, from 128 KiB to 4 MiB (docs/scaling.md).
+   */
   chunkBytes?: number;
 }
 
@@ -103,6 +107,12 @@ export class Communicator {
   /** Not for programs: use `world` and `split`. A function is called at the first use. */
   constructor(native: NativeCommunicator | (() => NativeCommunicator)) {
     this.#native = native;
+  }
+
+  /** Not for programs: what stands behind a communicator; undefined if `value` is none. */
+  static nativeOf(value: unknown): NativeCommunicator | undefined {
+    const isOurs = typeof value === 'object' && value !== null && #native in value;
+    return isOurs ? value.#comm : undefined;
   }
 
   get #comm(): NativeCommunicator {
@@ -286,12 +296,14 @@ export class Communicator {
    */
   broadcastFile(options: BroadcastFileOptions): string {
     const { root, sourceFd = -1, targetFd = -1, bytes, hashFrom = 0 } = options;
-    const chunkBytes = options.chunkBytes ?? DEFAULT_CHUNK_BYTES;
+    const chunkBytes = options.chunkBytes ?? CHOSEN_CHUNK_BYTES;
     const comm = this.#comm;
     this.#checkRoot(root);
     checkInteger('bytes', bytes, 0, Number.MAX_SAFE_INTEGER);
     checkInteger('hashFrom', hashFrom, 0, bytes);
-    checkInteger('chunkBytes', chunkBytes, 1, MAX_CHUNK_BYTES);
+    if (options.chunkBytes !== undefined) {
+      checkInteger('chunkBytes', chunkBytes, 1, MAX_CHUNK_BYTES);
+    }
     // A descriptor that is missing is not refused here, on one rank, but found by fstat, on all.
     checkInteger('sourceFd', sourceFd, -1, MAX_INT);
     checkInteger('targetFd', targetFd, -1, MAX_INT);

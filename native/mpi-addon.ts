@@ -34,6 +34,8 @@ export interface FileBroadcast {
 export interface NativeCommunicator {
   readonly rank: number;
   readonly size: number;
+  /** For other addons of this MPI: what MPI_Comm_f2c takes. Undefined where there is no MPI. */
+  readonly handle: number | undefined;
   barrier(patient: boolean): void;
   bcast(bytes: Uint8Array, root: number): void;
   allreduce(values: Float64Array | BigInt64Array, op: ReduceOp, patient: boolean): void;

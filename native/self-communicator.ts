@@ -4,6 +4,9 @@ import { fstatSync, readSync, writeSync } from 'node:fs';
 
 import type { FileBroadcast, NativeCommunicator } from './mpi-addon.ts';
 
+/** Read at a time where the caller leaves it open. */
+const COPY_BYTES = 1 << 20;
+
 /** As the addon throws it. */
 function transferError(call: string, errno: number, at: number, bytes: number, why: string): Error {
   const [syscall = ''] = call.split(' ');
@@ -14,6 +17,7 @@ function transferError(call: string, errno: number, at: number, bytes: number, w
 export class SelfCommunicator implements NativeCommunicator {
   readonly rank = 0;
   readonly size = 1;
+  readonly handle = undefined;
 
   barrier(): void {
     // Nobody else to wait for.
@@ -49,7 +53,7 @@ export class SelfCommunicator implements NativeCommunicator {
 
   broadcastFile({ sourceFd, targetFd, bytes, hashFrom, chunkBytes }: FileBroadcast): string {
     const hash = process.getBuiltinModule('node:crypto').createHash('sha256');
-    const buffer = Buffer.allocUnsafe(Math.min(chunkBytes, Math.max(bytes, 1)));
+    const buffer = Buffer.allocUnsafe(Math.min(chunkBytes || COPY_BYTES, Math.max(bytes, 1)));
     let at = 0;
     const attempt = <T>(call: string, work: () => T): T => {
       try {

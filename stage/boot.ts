@@ -15,7 +15,7 @@ import {
 import { detectLocalRank, launchedRank, launchedSize } from '../native/launcher.ts';
 import { WallaError } from './errors.ts';
 import { faultAt } from './fault.ts';
-import { AgreedError } from './job.ts';
+import { AgreedError, type PhaseTime, timed } from './job.ts';
 import { locateEarly } from './locate.ts';
 import { readOptions, type StageOptions } from './options.ts';
 import { attachInherited, stage } from './stage.ts';
@@ -27,6 +27,7 @@ const RANK_0_FIRST_MS = 2000;
 
 /** Never throws: a failure ends the process, or is said and the program runs unstaged (unstaged.ts). */
 export function preload(): void {
+  const nodeMs = performance.now();
   // Not on globalThis, whose names programs list.
   const shared = Module as { [DONE]?: true };
   // The same file can come twice, by --import and through NODE_OPTIONS.
@@ -38,8 +39,9 @@ export function preload(): void {
     if (!isMainThread) return; // a worker whose main thread did not stage
     faultAt('start');
     locateEarly(process.env);
-    const { world, launcher, problem } = openStagingMpi();
-    stage(new Communicator(world), launcher.release, (): StageOptions => {
+    const times: PhaseTime[] = [{ phase: 'node', startMs: 0, workMs: nodeMs, ms: nodeMs }];
+    const { world, launcher, problem } = timed(times, { phase: 'mpi' }, () => openStagingMpi());
+    stage(new Communicator(world), launcher.release, times, (): StageOptions => {
       // Without MPI, which an earlier program of this rank has used up, staging does as well.
       if (problem && isMpiUp()) throw problem;
       return readOptions(process.env);

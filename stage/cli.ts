@@ -3,6 +3,7 @@ import { Command, CommanderError } from 'commander';
 import { cleanCommand } from './cli/clean.ts';
 import { lsCommand } from './cli/ls.ts';
 import { packCommand } from './cli/pack.ts';
+import { reportCommand } from './cli/report.ts';
 import { verifyCommand } from './cli/verify.ts';
 import { WallaError } from './errors.ts';
 import { WALLA_VERSION } from './version.ts';
@@ -17,7 +18,8 @@ const program = new Command('walla')
   .exitOverride()
   .configureOutput({ outputError: () => undefined });
 
-for (const add of [packCommand, lsCommand, verifyCommand, cleanCommand]) add(program);
+for (const add of [packCommand, lsCommand, verifyCommand, cleanCommand, reportCommand])
+  add(program);
 for (const command of program.commands) command.copyInheritedSettings(program);
 
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {

@@ -26,9 +26,29 @@ export class AgreedError extends WallaError {
   }
 }
 
+/** When a phase ran on this rank, in milliseconds since this process began. */
 export interface PhaseTime {
   phase: string;
+  /** The phase that it is a part of. */
+  within?: string;
+  startMs: number;
+  /** What this rank itself took. */
+  workMs: number;
+  /** The same and the wait for the other ranks. */
   ms: number;
+}
+
+/** Runs a part of staging that is not collective, and adds its time to `times`. */
+export function timed<T>(
+  times: PhaseTime[],
+  phase: Pick<PhaseTime, 'phase' | 'within'>,
+  work: () => T,
+): T {
+  const startMs = performance.now();
+  const result = work();
+  const ms = performance.now() - startMs;
+  times.push({ ...phase, startMs, workMs: ms, ms });
+  return result;
 }
 
 /** How much longer than the ranks that wait in `agree` a rank may be in another call of MPI. */
@@ -36,12 +56,14 @@ const GRACE_MS = 12_000;
 
 export class Job {
   readonly world: Communicator;
-  readonly times: PhaseTime[] = [];
+  readonly times: PhaseTime[];
   /** How long the ranks wait for each other at the end of a phase; 0: for ever. */
   readonly #timeoutMs = patienceMs(process.env);
 
-  constructor(world: Communicator) {
+  /** @param times what this rank has done before */
+  constructor(world: Communicator, times: PhaseTime[] = []) {
     this.world = world;
+    this.times = times;
   }
 
   /**
@@ -51,7 +73,7 @@ export class Job {
    *   when some do not come, after which the job can only be aborted
    */
   phase<T>(phase: string, work: () => T): T {
-    const start = performance.now();
+    const startMs = performance.now();
     this.#watch(phase);
     let result: { value: T } | undefined;
     let error: WallaError | undefined;
@@ -63,9 +85,10 @@ export class Job {
     } catch (thrown) {
       error = WallaError.from(thrown);
     }
-    this.#checkTime(phase, performance.now() - start);
+    const workMs = performance.now() - startMs;
+    this.#checkTime(phase, workMs);
     this.#agree(phase, error);
-    this.times.push({ phase, ms: performance.now() - start });
+    this.times.push({ phase, startMs, workMs, ms: performance.now() - startMs });
     if (result === undefined)
       throw error ?? new WallaError('ERR_WALLA_INTERNAL', `phase ${phase} has no result`);
     return result.value;

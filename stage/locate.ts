@@ -35,8 +35,8 @@ export interface LocatedArchive {
   roots: string[];
   /** The programs of all ranks: argv[1], and the file that Node.js runs for it. */
   programs: Entry[];
-  /** Whether it was packed just now. */
-  packed: boolean;
+  /** When it was packed, if that was just now; milliseconds since this process began. */
+  packed?: { startMs: number; ms: number };
   /** When this process began to look for it (located-note.ts); undefined when it believed another's note. */
   checkedAtNs: bigint | undefined;
   /** How it compares with the source tree; undefined where it was packed just now. */
@@ -144,8 +144,10 @@ function openCached(
     if (stale) return { ...cached, stale };
     closeSync(cached.fd);
   }
+  const startMs = performance.now();
   packInChild(entries, path);
-  return { ...open(path, given, entries, options), packed: true };
+  const packed = { startMs, ms: performance.now() - startMs };
+  return { ...open(path, given, entries, options), packed };
 }
 
 /** A cache that is missing, damaged or of another format is simply made again. */
@@ -202,7 +204,6 @@ function openAt(
       identity: manifest.sha256,
       programs: given.map((path, index) => ({ given: path, real: entries[index] ?? path })),
       roots,
-      packed: false,
       checkedAtNs: undefined,
     };
   } catch (error) {
@@ -307,7 +308,7 @@ function compare(archive: LocatedArchive, options: StageOptions): StaleCheck {
     stale = checkStale(archive, 'use');
   } catch (error) {
     if (!(error instanceof WallaError) || error.code !== 'ERR_WALLA_UNREADABLE') throw error;
-    stale = { reason: error.message, compared: 0, ms: 0 };
+    stale = { reason: error.message, compared: 0, startMs: 0, ms: 0 };
   }
   if (stale.reason !== undefined)
     writeSync(2, `walla: using ${archive.path} although it is out of date: ${stale.reason}\n`);

@@ -8,7 +8,7 @@ import { loadAddon } from '../native/load-addon.ts';
 import { unpackCodeCache } from './code-cache.ts';
 import { WallaError } from './errors.ts';
 import { type CodeCacheFields, decodeManifest } from './format/manifest.ts';
-import type { Job } from './job.ts';
+import { type Job, timed } from './job.ts';
 import type { LocatedArchive } from './locate.ts';
 import type { StageOptions } from './options.ts';
 import { baseCandidates, chooseBase, chooseExecutableBase } from './staging-base.ts';
@@ -182,10 +182,13 @@ class NodePlacement {
       opened.forEach(closeSync);
     }
     if (digest === undefined || !this.#placement) return 0;
-    if (
-      digest !== bodySha256 ||
-      this.#receivedIdentity(this.#placement.imageFd) !== this.#plan.identity
-    )
+    const { imageFd } = this.#placement;
+    const isWhole = timed(
+      this.#job.times,
+      { phase: 'verify', within: 'transfer' },
+      () => digest === bodySha256 && this.#receivedIdentity(imageFd) === this.#plan.identity,
+    );
+    if (!isWhole)
       throw new WallaError(
         'ERR_WALLA_ARCHIVE_DAMAGED',
         `${path} does not have the digest its manifest says`,

@@ -14,7 +14,7 @@ import { inheritedAttachment, keepChildrenStaged, shareWithChildren } from './ch
 import { useCodeCache } from './code-cache.ts';
 import { WallaError } from './errors.ts';
 import { faultAt } from './fault.ts';
-import { Job } from './job.ts';
+import { Job, type PhaseTime, timed } from './job.ts';
 import { locate, type LocatedArchive } from './locate.ts';
 import { noteLocated } from './located-note.ts';
 import type { StageOptions } from './options.ts';
@@ -60,14 +60,16 @@ export function attachInherited(options: StageOptions): boolean {
 
 /**
  * Stages the program that is starting. Collective over `world`.
+ * @param times what this process has done before
  * @throws AgreedError on every rank alike
  */
 export function stage(
   world: Communicator,
   release: boolean,
+  times: PhaseTime[],
   readStageOptions: () => StageOptions,
 ): void {
-  const job = new Job(world);
+  const job = new Job(world, times);
   faultAt('mpi');
   const options = job.phase('boot', readStageOptions);
   job.compare(settingsOf(options, release));
@@ -90,7 +92,9 @@ export function stage(
   try {
     const { image, entry } = job.phase('attach', () => openProgram(plan, attachment, given));
     // After the last agreement: where one rank fails, none may be left with hooks.
-    install(image, attachment, entry, options, true);
+    timed(times, { phase: 'hooks' }, () => {
+      install(image, attachment, entry, options, true);
+    });
   } catch (error) {
     releaseImages([placed.image, placed.natives]);
     throw error;
@@ -98,7 +102,7 @@ export function stage(
   shareWithChildren(attachment, process.env);
   removeWhenLast(placed, options);
   if (plan.verbose) summary(job, plan, placed, archive);
-  if (plan.report) reportTimes(job, plan.report);
+  if (plan.report) reportTimes(job, plan.report, placed.receivedBytes, archive);
   job.end();
 }
 

@@ -23,6 +23,8 @@ export interface StaleCheck {
   reason: string | undefined;
   /** Entries looked at. */
   compared: number;
+  /** When it began, in milliseconds since this process began. */
+  startMs: number;
   /** Milliseconds that took, on threads of its own. */
   ms: number;
 }
@@ -32,11 +34,17 @@ const NAMED_DIFFERENCES = 3;
 /** Each call of a shared file system is mostly waiting. */
 const THREADS = 16;
 
-let early: { key: string; check: FreshCheck } | undefined;
+/** A check that is under way. */
+interface BegunCheck {
+  check: FreshCheck;
+  startMs: number;
+}
+
+let early: (BegunCheck & { key: string }) | undefined;
 
 /** Begins a check whose answer `checkStale` may want later. */
 export function beginEarly(archive: CheckedArchive, stale: StageOptions['stale']): void {
-  early = { key: keyOf(archive, stale), check: begin(archive, stale) };
+  early = { key: keyOf(archive, stale), ...begin(archive, stale) };
 }
 
 /**
@@ -47,7 +55,7 @@ export function beginEarly(archive: CheckedArchive, stale: StageOptions['stale']
 export function checkStale(archive: CheckedArchive, stale: StageOptions['stale']): StaleCheck {
   const under = early;
   early = undefined;
-  const check = under?.key === keyOf(archive, stale) ? under.check : begin(archive, stale);
+  const { check, startMs } = under?.key === keyOf(archive, stale) ? under : begin(archive, stale);
   let found: Freshness;
   try {
     found = loadAddon().finishFreshCheck(check);
@@ -65,16 +73,17 @@ export function checkStale(archive: CheckedArchive, stale: StageOptions['stale']
         );
   }
   const { compared, ms, differences } = found;
-  if (differences.length === 0) return { reason: undefined, compared, ms };
+  if (differences.length === 0) return { reason: undefined, compared, startMs, ms };
   const named = differences
     .slice(0, NAMED_DIFFERENCES)
     .map(({ path, reason }) => `${path === '' ? 'the root' : formatName(path)} was ${reason}`);
   const more = differences.length > NAMED_DIFFERENCES ? ', and more' : '';
-  return { reason: named.join(', ') + more, compared, ms };
+  return { reason: named.join(', ') + more, compared, startMs, ms };
 }
 
-function begin(archive: CheckedArchive, stale: StageOptions['stale']): FreshCheck {
-  return loadAddon().beginFreshCheck(archive.fd, archive.roots[0] ?? '/', {
+function begin(archive: CheckedArchive, stale: StageOptions['stale']): BegunCheck {
+  const startMs = performance.now();
+  const check = loadAddon().beginFreshCheck(archive.fd, archive.roots[0] ?? '/', {
     threads: THREADS,
     limit: NAMED_DIFFERENCES + 1,
     followLinks: archive.manifest.preserveSymlinks,
@@ -82,6 +91,7 @@ function begin(archive: CheckedArchive, stale: StageOptions['stale']): FreshChec
     exceptPackages: archive.manifest.packages === 'lockfile',
     exceptZips: archive.manifest.packages === 'pnp',
   });
+  return { check, startMs };
 }
 
 function keyOf({ identity, roots }: CheckedArchive, stale: StageOptions['stale']): string {

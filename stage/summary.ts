@@ -10,13 +10,14 @@ export function summary(
   job: Job,
   plan: ArchivePlan,
   placed: PlacedImage,
-  archive: { packed: boolean; stale?: StaleCheck } | undefined,
+  archive: { packed?: object; stale?: StaleCheck } | undefined,
 ): void {
   const { world, times } = job;
   const received = new Float64Array([placed.receivedBytes > 0 ? 1 : 0]);
   world.allreduce(received, 'sum');
   if (world.rank !== 0) return;
-  const phases = times.map(({ phase, ms }) => `${phase} ${ms.toFixed(0)}`).join(', ');
+  const whole = times.filter(({ within }) => within === undefined);
+  const phases = whole.map(({ phase, ms }) => `${phase} ${ms.toFixed(0)}`).join(', ');
   const how = archive?.packed ? ' (packed just now)' : '';
   const stale = archive?.stale;
   const compared = stale

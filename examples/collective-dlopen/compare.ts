@@ -79,6 +79,8 @@ export interface Count {
 }
 
 export interface Setting {
+  /** Default `openmpi`. */
+  mpi?: 'openmpi' | 'mpich';
   /** Ranks on each node. */
   slots: number | number[];
   collfs: boolean;
@@ -89,18 +91,26 @@ export async function countRequests(
   cluster: Cluster,
   libraries: Libraries,
   command: string[],
-  { slots, collfs }: Setting,
+  { slots, collfs, mpi = 'openmpi' }: Setting,
 ): Promise<Count> {
   const traces = path.join(libraries.directory, 'traces');
   mkdirSync(traces);
   try {
-    const forwarded = ['TRACES', ...(collfs ? FORWARDED : [])].flatMap((name) => ['-x', name]);
-    const job = cluster.mpirunCommand([counted, ...command], { slots, arguments: forwarded });
-    const stage = cluster.mpirunCommand([counted], { slots: 1, arguments: ['-x', 'TRACES'] });
-    const run = path.join(native, 'collfs-run');
-    const words = collfs
-      ? [run, '--nodes', stage.join(' '), '--path', libraries.path, '--', ...job]
-      : job;
+    // MPICH's launcher passes all variables on by itself.
+    const pass = (names: string[]) =>
+      mpi === 'openmpi' ? names.flatMap((name) => ['-x', name]) : [];
+    const job = cluster.mpirunCommand([counted, ...command], {
+      mpi,
+      slots,
+      arguments: pass(['TRACES', ...(collfs ? FORWARDED : [])]),
+    });
+    const stage = cluster.mpirunCommand([counted], {
+      mpi,
+      slots: 1,
+      arguments: pass(['TRACES']),
+    });
+    const run = [path.join(native, 'collfs-run'), '--mpi', mpi, '--path', libraries.path];
+    const words = collfs ? [...run, '--nodes', stage.join(' '), '--', ...job] : job;
     const result = await cluster.run(words, { env: { TRACES: traces } });
     return { requests: requestsIn(traces, libraries.path), result };
   } finally {
@@ -108,7 +118,8 @@ export async function countRequests(
   }
 }
 
-function requestsIn(traces: string, directory: string): number {
+/** Calls with a name of a directory or below it, in the traces that counted.sh has written. */
+export function requestsIn(traces: string, directory: string): number {
   // The first name of a call; not words that merely hold it, such as those of execve.
   const call = /^(?:\d+\s+)?(?:\[pid +\d+\] )?(\w+)\((?:[A-Z_0-9]+(?:<[^>]*>)?, )?"([^"]*)"/;
   const lines = readdirSync(traces).flatMap((name) =>

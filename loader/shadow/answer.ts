@@ -1,5 +1,7 @@
 /** What a read is answered with. */
 
+import type { AnyFunction } from '../node-internals.ts';
+
 /** The shadow does not know: the real function runs, with the arguments as they are. */
 export const MISS = Symbol('miss');
 
@@ -45,8 +47,11 @@ export class Instead {
 /** The form of a function: what differs between them is left to the real one, or asked for here. */
 export type Form = 'sync' | 'callback' | 'promise' | 'native';
 
-/** @returns a value, MISS or Instead; or throws what the function throws */
-export type Read = (path: unknown, options: unknown, form: Form) => unknown;
+/**
+ * @param below the function that the program called: stack traces start under it
+ * @returns a value, MISS or Instead; or throws what the function throws
+ */
+export type Read = (path: unknown, options: unknown, form: Form, below: AnyFunction) => unknown;
 
 /** A path as `fs` shows it in an error. */
 export function shownPath(path: unknown): string | undefined {

@@ -23,7 +23,7 @@ export function patchSync(target: object, name: string, read: Read, form: Form =
       function patched(...args) {
         let answer: unknown;
         try {
-          answer = read(args[0], args[1], form);
+          answer = read(args[0], args[1], form, patched);
         } catch (error) {
           throw at(error, patched);
         }
@@ -57,11 +57,11 @@ export function patchCallback(
     target,
     name,
     (original) =>
-      function (...args) {
+      function patched(...args) {
         const callback = args.at(-1);
         if (typeof callback !== 'function') return original.apply(this, args as never);
         const options = args.length > 2 ? args[1] : undefined;
-        const answer = attempt(() => read(args[0], options, form));
+        const answer = attempt(() => read(args[0], options, form, patched));
         if ('error' in answer || (answer.value !== MISS && !(answer.value instanceof Instead))) {
           later(callback as Callback, answer, hasValue);
           return undefined;
@@ -107,8 +107,8 @@ export function patchPromise(target: object, name: string, read: Read): void {
     target,
     name,
     (original) =>
-      async function (...args) {
-        const answer = read(args[0], args[1], 'promise');
+      async function patched(...args) {
+        const answer = read(args[0], args[1], 'promise', patched);
         if (answer === MISS) return await original.apply(this, args as never);
         if (!(answer instanceof Instead)) return answer;
         args[0] = answer.path;

@@ -49,8 +49,8 @@ export function installFsReads(
   patchSync(fs.realpathSync, 'native', reads.realpath, 'native');
   patchCallback(fs.realpath, 'native', reads.realpath, true, 'native');
   const descriptors = new ShadowedDescriptors(paths, local);
-  const opening: Read = (path, flags, form) => {
-    const answer = open(path, flags, form);
+  const opening: Read = (path, flags, form, below) => {
+    const answer = open(path, flags, form, below);
     if (answer !== MISS) descriptors.opened();
     return answer;
   };
@@ -69,12 +69,12 @@ function patchRecursiveReaddir(readdir: Read): void {
     fs,
     'readdir',
     (original) =>
-      function (...args) {
+      function patched(...args) {
         const [path, options, callback] = args;
         const { recursive } = (options ?? {}) as { recursive?: unknown };
         if (recursive !== true || typeof callback !== 'function')
           return original.apply(this, args as never);
-        const answer = readdir(path, options, 'sync');
+        const answer = readdir(path, options, 'sync', patched);
         if (answer === MISS) return original.apply(this, args as never);
         (callback as Callback)(null, answer);
         return undefined;
@@ -83,14 +83,15 @@ function patchRecursiveReaddir(readdir: Read): void {
 }
 
 /** `fs.exists` calls back with the answer alone. */
-function patchExists(exists: Read): void {
+export function patchExists(exists: Read): void {
   patchIfThere(
     fs,
     'exists',
     (original) =>
-      function (...args) {
+      function patched(...args) {
         const [path, callback] = args;
-        const answer = typeof callback === 'function' ? exists(path, undefined, 'callback') : MISS;
+        const answer =
+          typeof callback === 'function' ? exists(path, undefined, 'callback', patched) : MISS;
         if (answer === MISS) return original.apply(this, args as never);
         setImmediate(callback as (found: unknown) => void, answer);
         return undefined;
@@ -107,11 +108,11 @@ function patchOpen(open: Read): void {
     fs,
     'open',
     (original) =>
-      function (...args) {
+      function patched(...args) {
         const callback = args.at(-1);
         if (typeof callback !== 'function') return original.apply(this, args as never);
         const flags = typeof args[1] === 'function' ? undefined : args[1];
-        const answer = attempt(() => open(args[0], flags, 'callback'));
+        const answer = attempt(() => open(args[0], flags, 'callback', patched));
         if ('error' in answer) {
           later(callback as Callback, answer);
           return undefined;
@@ -127,8 +128,8 @@ function patchOpenPromise(promises: object, open: Read, descriptors: ShadowedDes
     promises,
     'open',
     (original) =>
-      async function (...args) {
-        const answer = open(args[0], args[1], 'promise');
+      async function patched(...args) {
+        const answer = open(args[0], args[1], 'promise', patched);
         if (answer instanceof Instead) args[0] = answer.path;
         const handle = await original.apply(this, args as never);
         if (answer instanceof Instead) descriptors.patchHandle(handle as object);

@@ -4,13 +4,10 @@ import { join } from 'node:path';
 import type { NativeImage } from '../../native/addon.ts';
 import { listsInOrder, listsThroughLinks } from '../node-features.ts';
 import { type Form, Instead, MISS, NOWHERE, type Read, shownPath } from './answer.ts';
+import { dirent, DT_DIRECTORY, DT_LINK, uvType } from './directory-entry.ts';
 import { encoded, encodingOf, isPlain, type Encoding } from './reads.ts';
 import { kindOf, S_IFDIR, type ShadowedPaths } from './shadowed-path.ts';
 import { systemError } from './system-error.ts';
-
-const DT_DIRECTORY = 4;
-const DT_FILE = 8;
-const DT_LINK = 10;
 
 interface Options {
   withFileTypes?: unknown;
@@ -35,7 +32,7 @@ export function createListings(paths: ShadowedPaths): Record<'readdir' | 'opendi
   /** The listing of a directory that the archive answers for. */
   function listed(entry: number): Listing | undefined {
     const listing = paths.isFrozen(entry) ? image.listing(entry) : undefined;
-    return listing?.types.every((type) => type in UV_TYPES()) ? listing : undefined;
+    return listing?.types.every((type) => uvType(type) !== undefined) ? listing : undefined;
   }
 
   /** The directory, or why there is none. */
@@ -93,7 +90,7 @@ export function createListings(paths: ShadowedPaths): Record<'readdir' | 'opendi
         if (!listing) return false;
         return listing.names.every((name, index) => {
           const type = listing.types[index] ?? 0;
-          names.push([prefix + name, UV_TYPES()[type] ?? 0]);
+          names.push([prefix + name, uvType(type) ?? 0]);
           if (!recursive || type !== DT_DIRECTORY) return true;
           const child = image.find(`${image.path(entry)}/${name}`, false);
           return child >= 0 && collect(child, `${prefix}${name}/`);
@@ -162,32 +159,6 @@ function allBelow(visit: Visit, top: number, withFileTypes: boolean): unknown {
 /** Far below the system's 40: a circle of links is left to it. */
 const MOST_LINKS = 8;
 
-let uvTypes: Record<number, number> | undefined;
-
-/** Types of directory entries: the system's number to that of `fs.constants`. */
-function UV_TYPES(): Record<number, number> {
-  const { UV_DIRENT_FILE, UV_DIRENT_DIR, UV_DIRENT_LINK } = fs.constants as unknown as {
-    UV_DIRENT_FILE: number;
-    UV_DIRENT_DIR: number;
-    UV_DIRENT_LINK: number;
-  };
-  return (uvTypes ??= {
-    [DT_FILE]: UV_DIRENT_FILE,
-    [DT_DIRECTORY]: UV_DIRENT_DIR,
-    [DT_LINK]: UV_DIRENT_LINK,
-  });
-}
-
-function dirent(name: string | Buffer, type: number | undefined, parent: unknown): fs.Dirent {
-  // Its constructor is not in the documentation, but `fs.Dirent` is public and the same in all versions.
-  const Dirent = fs.Dirent as unknown as new (
-    name: string | Buffer,
-    type: number,
-    parentPath: unknown,
-  ) => fs.Dirent;
-  return new Dirent(name, UV_TYPES()[type ?? 0] ?? 0, parent);
-}
-
 type ReadRequest = { oncomplete: (error: null, result?: unknown) => void } | undefined;
 
 /** What Node.js's own `Dir` reads from: lib/internal/fs/dir.js. */
@@ -197,7 +168,7 @@ interface DirectoryHandle {
 }
 
 /** A `Dir` over names that are known already. */
-function openDirectory(
+export function openDirectory(
   path: unknown,
   names: readonly [name: string, type: number][],
   options: { encoding: Encoding; bufferSize: unknown },

@@ -1,5 +1,5 @@
 /** Errors with the fields and text that `fs` gives them. */
-import { constants } from 'node:os';
+import os from 'node:os';
 
 const TEXTS = {
   ENOENT: 'no such file or directory',
@@ -17,9 +17,23 @@ export function systemError(
   syscall: string,
   path?: string,
 ): NodeJS.ErrnoException {
+  return fsError(code, TEXTS[code], -os.constants.errno[code], syscall, path);
+}
+
+/**
+ * @param text what the code means, as libuv says it
+ * @param errno negative
+ */
+export function fsError(
+  code: string,
+  text: string,
+  errno: number,
+  syscall: string,
+  path: string | undefined,
+): NodeJS.ErrnoException {
   const where = path === undefined ? '' : ` '${path}'`;
-  const error: NodeJS.ErrnoException = new Error(`${code}: ${TEXTS[code]}, ${syscall}${where}`);
-  error.errno = -constants.errno[code];
+  const error: NodeJS.ErrnoException = new Error(`${code}: ${text}, ${syscall}${where}`);
+  error.errno = errno;
   error.code = code;
   error.syscall = syscall;
   if (path !== undefined) error.path = path;

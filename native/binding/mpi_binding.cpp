@@ -63,6 +63,7 @@ class CommunicatorObject : public Napi::ObjectWrap<CommunicatorObject> {
     return DefineClass(env, "NativeCommunicator",
                        {InstanceAccessor<&CommunicatorObject::rank>("rank"),
                         InstanceAccessor<&CommunicatorObject::size>("size"),
+                        InstanceAccessor<&CommunicatorObject::handle>("handle"),
                         InstanceMethod<&CommunicatorObject::barrier>("barrier"),
                         InstanceMethod<&CommunicatorObject::bcast>("bcast"),
                         InstanceMethod<&CommunicatorObject::allreduce>("allreduce"),
@@ -95,6 +96,13 @@ class CommunicatorObject : public Napi::ObjectWrap<CommunicatorObject> {
 
   Napi::Value rank(const Napi::CallbackInfo& info) { return Napi::Number::New(info.Env(), rank_); }
   Napi::Value size(const Napi::CallbackInfo& info) { return Napi::Number::New(info.Env(), size_); }
+
+  /// For other addons of this MPI: what MPI_Comm_f2c takes.
+  Napi::Value handle(const Napi::CallbackInfo& info) {
+    return guarded(info.Env(), [&] {
+      return Napi::Number::New(info.Env(), double(MPI_Comm_c2f(comm().handle())));
+    });
+  }
 
   void barrier(const Napi::CallbackInfo& info) {
     guarded(info.Env(), [&] { comm().barrier(info[0].ToBoolean()); });

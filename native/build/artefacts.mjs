@@ -76,7 +76,7 @@ export class Artefacts {
     );
     await this.#shared(tool, units, artefact, [`-Wl,-soname,${artefact}`]);
     this.#pkgConfig(abi, directory);
-    await this.#collfsStage(abi, tool);
+    await Promise.all([this.#collfsStage(abi, tool), this.#collfsAddon(abi, tool)]);
   }
 
   #pkgConfig(abi, headers) {
@@ -105,6 +105,33 @@ export class Artefacts {
     );
     const libraries = [`-L${this.#output}`, `-lcollfs-${abi}`, '-Wl,-rpath,$ORIGIN', '-lstdc++'];
     this.#deliver(await link(tool, units, ['-s', '-pthread', ...libraries]), `collfs-stage-${abi}`);
+  }
+
+  /** The addon of `walla/collfs`, which finds the libcollfs beside it: one for whatever of the process uses it. */
+  async #collfsAddon(abi, tool) {
+    const main = join(native, 'binding', 'collfs_binding.cpp');
+    const units = withNeeded([main]).map((source) =>
+      source === main ? this.#mpiUnit(tool, source) : this.#unit(source),
+    );
+    const libraries = [`-L${this.#output}`, `-lcollfs-${abi}`, '-Wl,-rpath,$ORIGIN'];
+    await this.#shared(tool, units, `collfs-${abi}.node`, libraries);
+  }
+
+  /**
+   * What LD_PRELOAD loads into every process, so with little besides, too. It knows MPI by what all of them
+   * have in common, and loads the libcollfs for the one it meets.
+   */
+  async collfsPreload() {
+    const units = withNeeded(sourcesIn(join(native, 'src', 'collfs-preload'))).map((source) => ({
+      tool: this.#tool,
+      source,
+      // Call stacks are unwound through it.
+      flags: [...COMPILE, '-fno-exceptions', '-fno-rtti', '-fasynchronous-unwind-tables'],
+    }));
+    const libraries = ['-ldl', '-lc', '-lgcc', '-lgcc_eh', '-lc'];
+    const flags = ['-shared', '-s', '-nodefaultlibs', '-Wl,-z,defs', '-Wl,-z,nodelete'];
+    const linked = await link(this.#tool, units, [...flags, ...libraries]);
+    this.#deliver(linked, 'libcollfs-preload.so');
   }
 
   /** What each process loads a copy of: with as little besides as can be, not even libstdc++. */

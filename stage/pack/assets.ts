@@ -26,6 +26,20 @@ export class AssetFinder {
 
   /** @param paths absolute paths of modules */
   async find(paths: string[]): Promise<Map<string, Assets>> {
+    try {
+      return await this.#look(paths);
+    } catch (error) {
+      // nft 1.11.5 takes `fs.constants` for an imported `constants`, and throws: that file has no assets then.
+      if (!(error instanceof TypeError)) throw error;
+      if (paths.length <= 1) return new Map(paths.map((path) => [path, summary(path, [], [])]));
+    }
+    const found = new Map<string, Assets>();
+    for (const path of paths)
+      for (const [each, assets] of await this.find([path])) found.set(each, assets);
+    return found;
+  }
+
+  async #look(paths: string[]): Promise<Map<string, Assets>> {
     const { nodeFileTrace } = await import('@vercel/nft');
     const names = new Map<string, Assets['names']>();
     const files = new Map<string, Set<string>>(paths.map((path) => [path, new Set()]));

@@ -1,8 +1,7 @@
-import { readFileSync, statSync } from 'node:fs';
+import { statSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { WallaError } from '../errors.ts';
-import { isReport, readParts } from '../report/report-files.ts';
-import { partsDirectory, type Report } from '../report/report.ts';
+import { readReport } from '../report/read-report.ts';
 import type { Recorded } from './record.ts';
 
 export interface Learnt extends Recorded {
@@ -58,27 +57,6 @@ export function addLearnt(known: Recorded, { questions, files }: Recorded): Reco
   };
 }
 
-function readReport(file: string): Report {
-  let report: unknown;
-  try {
-    report = isDirectory(partsDirectory(file))
-      ? readParts(file)
-      : JSON.parse(readFileSync(file, 'utf8'));
-  } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
-    throw new WallaError('ERR_WALLA_REPORT', `cannot read the report ${file}: ${reason}`, {
-      cause: error,
-    });
-  }
-  if (!isReport(report))
-    throw new WallaError('ERR_WALLA_REPORT', `${file} is no report of this version of walla`);
-  return report;
-}
-
 function isFile(path: string): boolean {
   return statSync(path, { throwIfNoEntry: false })?.isFile() === true;
-}
-
-function isDirectory(path: string): boolean {
-  return statSync(path, { throwIfNoEntry: false })?.isDirectory() === true;
 }

@@ -3,13 +3,16 @@
  * A bundle of its own, dist/report.cjs: only runs that keep a report load it.
  */
 import fs from 'node:fs';
+import { hostname } from 'node:os';
 import { isAbsolute } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { isPathLike, pathOf } from '../../loader/lookup.ts';
 import type { Misses } from '../../loader/misses.ts';
-import { Module } from '../../loader/node-internals.ts';
+import type { ImportAnswers } from '../../loader/import-answers.ts';
+import { Module, type SyncHooks } from '../../loader/node-internals.ts';
 import type { NativeImage } from '../../native/addon.ts';
 import { KIND_IMPORT } from '../format/index-layout.ts';
+import type { ModuleRecorder } from './module-recorder.ts';
 import { type Miss, missKey, partsDirectory, type ReportPart } from './report.ts';
 import type { ReportPlace } from './report-place.ts';
 
@@ -22,14 +25,32 @@ export class MissRecorder implements Misses {
   readonly #image: NativeImage;
   readonly #roots: readonly string[];
   readonly #place: ReportPlace;
+  readonly #modules: ModuleRecorder | undefined;
   readonly #misses = new Map<string, Miss>();
   #unlisted = 0;
 
-  /** @param roots absolute directories that stand for the archive's root */
-  constructor(image: NativeImage, roots: readonly string[], place: ReportPlace) {
+  /**
+   * @param roots absolute directories that stand for the archive's root
+   * @param modules who times what is loaded; on rank 0 alone
+   */
+  constructor(
+    image: NativeImage,
+    roots: readonly string[],
+    place: ReportPlace,
+    modules: ModuleRecorder | undefined,
+  ) {
     this.#image = image;
     this.#roots = roots.map((root) => (root === '/' ? root : `${root}/`));
     this.#place = place;
+    this.#modules = modules;
+  }
+
+  timing(hooks: SyncHooks): SyncHooks {
+    return this.#modules?.timing(hooks) ?? hooks;
+  }
+
+  watching(answers: ImportAnswers): ImportAnswers {
+    return this.#modules?.watching(answers) ?? answers;
   }
 
   resolving<T>(kind: number, specifier: string, parent: string, answer: () => T): T {
@@ -69,8 +90,13 @@ export class MissRecorder implements Misses {
     const reads = all.filter(
       (miss) => miss.kind === 'read' && !modules.has(miss.path) && this.#isSource(miss.path),
     );
-    const misses = [...resolutions, ...reads];
-    return { rank, ...(hits === undefined ? {} : { hits }), misses, unlisted: this.#unlisted };
+    return {
+      rank,
+      host: hostname(),
+      ...(hits !== undefined && { hits }),
+      misses: [...resolutions, ...reads],
+      unlisted: this.#unlisted,
+    };
   }
 
   #note(miss: Miss): Miss | undefined {

@@ -2,8 +2,8 @@
 import fs from 'node:fs';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
+import { mergeParts } from './merge.ts';
 import {
-  mergeParts,
   partsDirectory,
   type Report,
   REPORT_FORMAT,
@@ -72,12 +72,13 @@ export function readParts(file: string): Report {
 
 /** Whether a value that was read as JSON is a report. */
 export function isReport(value: unknown): value is Report {
-  const { format, root, programs, misses } = (value ?? {}) as Partial<Report>;
+  const { format, root, programs, phases, timeline, misses, modules } = (value ??
+    {}) as Partial<Report>;
   return (
     format === REPORT_FORMAT &&
     typeof root === 'string' &&
-    Array.isArray(programs) &&
-    Array.isArray(misses)
+    typeof phases === 'object' &&
+    [programs, timeline, misses, modules].every(Array.isArray)
   );
 }
 

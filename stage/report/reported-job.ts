@@ -1,51 +1,63 @@
 import { join } from 'node:path';
-import type { PhaseTime } from '../job.ts';
+import type { LocatedArchive } from '../locate.ts';
 import { WALLA_VERSION } from '../version.ts';
-import { type PhaseSpread, REPORT_FORMAT, type ReportedJob } from './report.ts';
+import { round } from './distribution.ts';
+import { type RankTimes, REPORT_FORMAT, type ReportedJob } from './report.ts';
+import { rankClock, summarizeStaging } from './staging.ts';
 
-/** How long the phases took on one rank. */
-export interface RankTimes {
-  host: string;
-  times: PhaseTime[];
+/** What rank 0 knows once it has found the archive. */
+export function reportedJob(archive: LocatedArchive, size: number): ReportedJob {
+  const { path, identity, bytes, manifest, roots, packed, stale } = archive;
+  const root = roots[0] ?? '/';
+  return {
+    format: REPORT_FORMAT,
+    walla: WALLA_VERSION,
+    node: process.version,
+    startedAtMs: Math.round(performance.timeOrigin),
+    syncMs: 0,
+    archive: path,
+    identity,
+    bytes,
+    packed: packed !== undefined,
+    ...(stale && {
+      stale: {
+        compared: stale.compared,
+        startMs: round(stale.startMs),
+        ms: round(stale.ms),
+      },
+    }),
+    root,
+    programs: manifest.entries.map((entry) => join(root, entry)),
+    size,
+    nodes: 0,
+    phases: {},
+    timeline: [],
+  };
 }
 
-/** @param entries programs of the archive, relative to its root */
-export function reportedJob(
-  archive: string,
-  root: string,
-  entries: readonly string[],
-  size: number,
+/** The parts of `locate` that have times of their own. */
+export function withParts(
+  mine: RankTimes,
+  archive: Pick<LocatedArchive, 'packed' | 'stale'> | undefined,
+): RankTimes {
+  const times = [...mine.times];
+  const add = (phase: string, { startMs, ms }: { startMs: number; ms: number }): void => {
+    times.push({ phase, within: 'locate', startMs, workMs: ms, ms });
+  };
+  if (archive?.packed) add('pack', archive.packed);
+  if (archive?.stale) add('compare', archive.stale);
+  return { ...mine, times };
+}
+
+/**
+ * @param ranks all of them
+ * @param together whether they agreed on each phase
+ */
+export function withStaging(
+  job: ReportedJob,
+  ranks: readonly RankTimes[],
+  together: boolean,
 ): ReportedJob {
-  const programs = entries.map((entry) => join(root, entry));
-  return { format: REPORT_FORMAT, walla: WALLA_VERSION, archive, root, programs, size, phases: {} };
-}
-
-/** @param ranks by rank */
-export function spreads(ranks: readonly RankTimes[]): Record<string, PhaseSpread> {
-  const phases: Record<string, PhaseSpread> = {};
-  for (const { phase } of ranks[0]?.times ?? []) {
-    const spread = ranks
-      .map(({ host, times }, rank) => ({
-        rank,
-        host,
-        ms: times.find((time) => time.phase === phase)?.ms ?? 0,
-      }))
-      .sort((a, b) => a.ms - b.ms);
-    const least = spread[0];
-    const middle = spread[spread.length >> 1];
-    const most = spread.at(-1);
-    if (!least || !middle || !most) continue;
-    phases[phase] = {
-      minMs: rounded(least.ms),
-      medianMs: rounded(middle.ms),
-      maxMs: rounded(most.ms),
-      slowestRank: most.rank,
-      slowestHost: most.host,
-    };
-  }
-  return phases;
-}
-
-function rounded(ms: number): number {
-  return Math.round(ms * 100) / 100;
+  const syncMs = ranks[0] ? rankClock(ranks[0], together) : 0;
+  return { ...job, syncMs, ...summarizeStaging(ranks, together) };
 }

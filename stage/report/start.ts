@@ -10,8 +10,7 @@ import { launchedRank, launchedSize } from '../../native/launcher.ts';
 import type { Job } from '../job.ts';
 import type { LocatedArchive } from '../locate.ts';
 import type * as Keep from './keep.ts';
-import type { RankTimes } from './reported-job.ts';
-import type { ReportedJob } from './report.ts';
+import type { RankTimes, ReportedJob } from './report.ts';
 import type { ReportPlace } from './report-place.ts';
 import { warn } from './warn.ts';
 
@@ -20,10 +19,12 @@ export interface BegunReport extends Omit<ReportPlace, 'rank'> {
   job: ReportedJob;
 }
 
+let keeper: typeof Keep | undefined;
+
 /** The part of walla that keeps reports. */
 function loadKeeper(): typeof Keep {
   const file = `${packageDirectory()}/dist/report.cjs`;
-  return nodeModule.createRequire(file)(file) as typeof Keep;
+  return (keeper ??= nodeModule.createRequire(file)(file) as typeof Keep);
 }
 
 /**
@@ -51,7 +52,7 @@ export function startReport(
  */
 export function beginReport(
   file: string | undefined,
-  { path, roots, manifest }: LocatedArchive,
+  archive: LocatedArchive,
   size: number,
 ): BegunReport | undefined {
   if (file === undefined) return undefined;
@@ -59,7 +60,7 @@ export function beginReport(
   try {
     const keeper = loadKeeper();
     const ranks = size > 1 ? size : (launchedSize(process.env) ?? 1);
-    const job = keeper.reportedJob(path, roots[0] ?? '/', manifest.entries, ranks);
+    const job = keeper.reportedJob(archive, ranks);
     // Without MPI each rank stages by itself: the report of all begins with rank 0.
     const isOthers = size === 1 && launchedRank(process.env) > 0;
     const startedMs = isOthers ? Date.now() : keeper.beginReport(absolute, job);
@@ -78,15 +79,23 @@ export function placeOf(
   return { file, rank: staged > 1 ? rank : launchedRank(process.env), size, startedMs };
 }
 
-/** Adds the times of all ranks. Collective over the job's world. */
-export function reportTimes(job: Job, { file, job: reported }: BegunReport): void {
-  const { world, times } = job;
-  const mine: RankTimes = { host: hostname(), times };
+/**
+ * Adds the times of all ranks. Collective over the job's world.
+ * @param archive what this rank found, if it looked for it
+ */
+export function reportTimes(
+  { world, times }: Job,
+  report: BegunReport,
+  receivedBytes: number,
+  archive: LocatedArchive | undefined,
+): void {
+  const { file, job } = report;
+  const { rank } = placeOf(report, world);
+  const { timeOrigin: timeOriginMs } = performance;
+  const mine: RankTimes = { rank, host: hostname(), timeOriginMs, receivedBytes, times };
   const all = world.gatherJson(mine, 0) as RankTimes[] | undefined;
-  if (all === undefined || (world.size === 1 && launchedRank(process.env) > 0)) return;
   try {
-    const keeper = loadKeeper();
-    keeper.writeJob(file, { ...reported, phases: keeper.spreads(all) });
+    loadKeeper().programBegins(file, job, mine, all, world.size > 1, archive);
   } catch (error) {
     warn(file, error);
   }

@@ -11,12 +11,6 @@ import { Cluster } from './cluster.ts';
 const here = path.dirname(fileURLToPath(import.meta.url));
 const skip = Cluster.unavailableReason({ mpi: 'none' }) ?? false;
 
-/** Faults of an MPI itself, by name and version. */
-const KNOWN_BUGS: Partial<Record<'openmpi' | 'mpich', string>> = {
-  mpich:
-    'MPICH 4.0.2 with UCX (Debian 12) hangs now and then in MPI_Finalize between nodes that share a kernel',
-};
-
 /** Namespaces of a cluster have processes in them; this finds all that are not ours. */
 function foreignNamespaces(kind: string): Set<string> {
   const own = readlinkSync(`/proc/self/ns/${kind}`);
@@ -55,10 +49,7 @@ describe('a cluster of four nodes', { skip }, () => {
   });
 
   for (const mpi of ['openmpi', 'mpich'] as const) {
-    const missing =
-      KNOWN_BUGS[mpi] ??
-      Cluster.unavailableReason({ mpi, programs: [`mpicc.${mpi}`, 'gcc'] }) ??
-      false;
+    const missing = Cluster.unavailableReason({ mpi, programs: [`mpicc.${mpi}`, 'gcc'] }) ?? false;
 
     test(
       `runs two ranks on each node under ${mpi} and groups them by node`,

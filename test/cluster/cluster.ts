@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
+import { mpichProgress } from './mpich-progress.ts';
 import { missingFor, type Needs } from './requirements.ts';
 
 const here = path.dirname(fileURLToPath(import.meta.url));
@@ -219,9 +220,12 @@ export class Cluster {
       .join(',');
     const ranks = String(counts.reduce((sum, count) => sum + count, 0));
     const extra = options.arguments ?? [];
-    return mpi === 'openmpi'
-      ? ['mpirun.openmpi', '-n', ranks, '--host', hosts, ...extra, ...command]
-      : ['mpirun.mpich', '-n', ranks, '-hosts', hosts, ...extra, ...command];
+    if (mpi === 'openmpi') {
+      return ['mpirun.openmpi', '-n', ranks, '--host', hosts, ...extra, ...command];
+    }
+    const preloads = [mpichProgress(), options.env?.['LD_PRELOAD']].filter(Boolean).join(' ');
+    const own = ['-genv', 'LD_PRELOAD', preloads];
+    return ['mpirun.mpich', '-n', ranks, '-hosts', hosts, ...own, ...extra, ...command];
   }
 
   /** Ends every process of the cluster and waits until they, and with them its namespaces, are gone. */

@@ -18,6 +18,7 @@ const PACKAGE_OF: Record<string, string> = {
   hostname: 'hostname',
   ps: 'procps',
   ip: 'iproute2',
+  gcc: 'gcc',
   'mpirun.openmpi': 'openmpi-bin',
   'mpicc.openmpi': 'libopenmpi-dev',
   'mpirun.mpich': 'mpich',
@@ -33,6 +34,7 @@ export function missingFor(needs: Needs): string | undefined {
   const mpi = needs.mpi ?? 'openmpi';
   const programs = ['bash', 'unshare', 'nsenter', 'setpriv', 'mount', 'hostname', 'ps', 'ip'];
   if (mpi !== 'none') programs.push(`mpirun.${mpi}`);
+  if (mpi === 'mpich') programs.push('gcc');
   for (const program of [...programs, ...(needs.programs ?? [])]) {
     if (!isInPath(program)) {
       const debian = PACKAGE_OF[program];
@@ -54,7 +56,8 @@ function tryNamespaces(): string | undefined {
   return `A cluster needs namespaces, a bridge and veth links, which are not allowed here: ${why}`;
 }
 
-function isInPath(program: string): boolean {
+/** True if a program of this name can be started. */
+export function isInPath(program: string): boolean {
   return (process.env['PATH'] ?? '').split(path.delimiter).some((directory) => {
     try {
       accessSync(path.join(directory, program), constants.X_OK);

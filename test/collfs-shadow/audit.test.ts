@@ -177,8 +177,45 @@ for (const { abi } of mpis) {
     it('says why a directory cannot be staged', () => {
       const { status, stderr } = collfsRun(abi, [at('none')], ['true']);
       assert.equal(status, 1);
-      assert.match(stderr, /rank 0 on .*: .*libs\/none: No such file or directory/);
+      assert.match(
+        stderr,
+        /collfs-stage: \[rank 0@.*\] ERR_COLLFS_STAGING: .*libs\/none: No such file or directory\nhint: /,
+      );
+      assert.match(stderr, /collfs-run: \[.*\] ERR_COLLFS_STAGING: .* ended with code \d+\nhint: /);
       assert.deepEqual(stages(), []);
+    });
+
+    it('says what is wrong with its options', () => {
+      const options = collfsRunWords(abi, [libs], ['true']);
+      const without = (name: string) => options.toSpliced(options.indexOf(name), 2);
+      for (const [words, message] of [
+        [without('--nodes'), /no --nodes/],
+        [without('--path'), /no --path/],
+        [options.slice(0, -1), /no command/],
+        [options.toSpliced(1, 0, '--pth', libs), /no option --pth/],
+        [options.toSpliced(2, 1, 'lam'), /--mpi is lam/],
+        [options.slice(0, 2), /--mpi has no value/],
+      ] as const) {
+        const [command = '', ...args] = words;
+        const { status, stderr } = spawnSync(command, args, { encoding: 'utf8' });
+        assert.equal(status, 2, stderr);
+        assert.match(stderr, /^collfs-run: \[.*\] ERR_COLLFS_OPTION: .*\nhint: collfs-run --help/);
+        assert.match(stderr, message);
+      }
+    });
+
+    it('says which node has no place for the links', () => {
+      const [command = '', ...args] = collfsRunWords(abi, [libs], ['true']);
+      const elsewhere = ['--directory', join(directory, 'nowhere'), ...args];
+      const { status, stderr } = spawnSync(command, elsewhere, {
+        encoding: 'utf8',
+        env: cleanEnvironment(),
+      });
+      assert.equal(status, 1);
+      assert.match(
+        stderr,
+        /collfs-stage: \[rank 0@.*\] ERR_COLLFS_STAGING: mkdir .*nowhere.*: No such.*\nhint: .*--directory/,
+      );
     });
 
     it('leaves nothing behind when it is killed', async () => {

@@ -30,6 +30,7 @@ int main(int argc, char** argv) {
 `;
 
 const header = readFileSync(join(root, 'native/src/collfs/collfs.h'), 'utf8');
+const manual = join(root, 'docs/man');
 const declared = [...header.matchAll(/\b(collfs_[a-z_]+)\(/g)].map(([, name]) => name ?? '');
 
 describe('the C interface of libcollfs', () => {
@@ -101,15 +102,33 @@ describe('the C interface of libcollfs', () => {
     ['groff', '-mdoc', '-ww', '-Tutf8'],
   ].find(([name]) => which(name ?? '') !== undefined);
   const noRenderer = renderer === undefined && 'neither mandoc nor groff is installed';
-  it('has a manual page that renders without warnings', { skip: noRenderer }, () => {
-    const [command = '', ...args] = renderer ?? [];
-    const page = join(root, 'docs/man/collfs.3');
-    const { status, stdout, stderr } = spawnSync(command, [...args, page], { encoding: 'utf8' });
-    assert.equal(status, 0, stdout + stderr);
-    assert.equal(stderr, '');
-    // What it shows is in the header.
-    for (const [, name] of readFileSync(page, 'utf8').matchAll(/^\.Fn (collfs_\w+)/gm)) {
-      assert.ok(declared.includes(name ?? ''), `${name} is not in collfs.h`);
+  for (const name of ['collfs.3', 'collfs-preload.7']) {
+    it(`has a manual page ${name} that renders without warnings`, { skip: noRenderer }, () => {
+      const [command = '', ...args] = renderer ?? [];
+      const page = join(manual, name);
+      const { status, stdout, stderr } = spawnSync(command, [...args, page], { encoding: 'utf8' });
+      assert.equal(status, 0, stdout + stderr);
+      assert.equal(stderr, '');
+    });
+  }
+
+  it('has a manual page of what is in its header', () => {
+    const page = readFileSync(join(manual, 'collfs.3'), 'utf8');
+    const shown = [...page.matchAll(/^\.Fn (collfs_\w+)/gm)].map(([, name]) => name ?? '');
+    assert.deepEqual(
+      shown.filter((name) => !declared.includes(name)),
+      [],
+    );
+  });
+
+  it('has all its codes in the documentation', () => {
+    const codes = new Set(header.match(/ERR_COLLFS_[A-Z]+/g));
+    assert.ok(codes.size > 5);
+    const guide = readFileSync(join(root, 'docs/collfs.md'), 'utf8');
+    const page = readFileSync(join(manual, 'collfs.3'), 'utf8');
+    for (const code of codes) {
+      assert.ok(guide.includes(`\`${code}\``), `${code} is not in docs/collfs.md`);
+      assert.ok(page.includes(`.It Dv ${code}\n`), `${code} is not in collfs.3`);
     }
   });
 });

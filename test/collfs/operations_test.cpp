@@ -14,6 +14,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstdlib>
 #include <cstring>
 #include <map>
 
@@ -211,6 +212,12 @@ void testNames() {
   EXPECT(collfs_readlink("link", text, 3) == 3 && std::string(text, 3) == "sma");
   EXPECT(collfs_readlink("small", text, sizeof text) == -1 && errno == EINVAL);
 
+  EXPECT(collfs_realpath("tree/../link", text) == text && text == at("small"));
+  char* const resolved = collfs_realpath("tree/sub", nullptr);
+  EXPECT(resolved != nullptr && resolved == at("tree/sub"));
+  std::free(resolved);
+  EXPECT(collfs_realpath("absent", text) == nullptr && errno == ENOENT);
+
   // Root's errno, and no code.
   const int before = failures;
   for (const auto& [name, code] : std::map<std::string, int>{
@@ -235,6 +242,8 @@ void testSpecialFiles() {
     const int before = failures;
     EXPECT_FAILURE(collfs_open(name, O_RDONLY), ENXIO, ERR_COLLFS_TYPE);
     EXPECT(failures == before + 1 && std::string(collfs_last_error()->path) == name);
+    collfs_clear_error();
+    EXPECT(collfs_last_error()->code == COLLFS_OK && collfs_last_error()->message[0] == '\0');
   }
   // Says that it is empty.
   const int fd = collfs_open("/proc/version", O_RDONLY);
@@ -330,6 +339,10 @@ void testBatches() {
   EXPECT(collfs_stat_many(kCount, paths, 0, statuses, errors) == 7);
   EXPECT(errors[1] == ENOENT && errors[5] == 0 && S_ISFIFO(statuses[5].st_mode));
   EXPECT(statuses[2].st_size == off_t(contentOf(at("several")).size()));
+  struct statx more[kCount];
+  EXPECT(collfs_statx_many(kCount, paths, 0, more, errors) == 7);
+  EXPECT(errors[1] == ENOENT && more[2].stx_ino == statuses[2].st_ino);
+  EXPECT(more[2].stx_size == std::uint64_t(statuses[2].st_size));
 
   if (!thorough()) return;
   // More than one slice, and an answer of more than one message.
@@ -346,6 +359,20 @@ void testBatches() {
   for (std::size_t i = 0; i < kFew; ++i) {
     EXPECT(readAll(opened[i]) == "content of " + std::to_string(i));
     collfs_close(opened[i]);
+  }
+}
+
+void testShare() {
+  // Into the answer, into a message of its own, and nothing.
+  for (const std::size_t bytes : {std::size_t{5}, std::size_t{300000}, std::size_t{0}}) {
+    const std::string mine(bytes, char('a' + worldRank % 26));
+    void* answer = nullptr;
+    std::size_t length = 1;
+    EXPECT(collfs_share("question", mine.data(), bytes, &answer, &length) == 0);
+    EXPECT(length == bytes);
+    EXPECT(std::string(static_cast<char*>(answer), length) ==
+           std::string(bytes, char('a' + root % 26)));
+    std::free(answer);
   }
 }
 
@@ -436,6 +463,7 @@ void testEverything() {
   testSpecialFiles();
   testDirectories();
   testBatches();
+  testShare();
   testWrites();
   testOneCopyPerNode();
 }

@@ -58,7 +58,8 @@ export function buildProgram(abi: MpiAbi, name: string, directory: string): stri
 }
 
 /**
- * Compiles libcollfs into programs of this directory, with sanitizers everywhere.
+ * Compiles libcollfs into programs of this directory, and into collfs-stage, with sanitizers everywhere.
+ * @param names of this directory's, or 'stage'
  * @returns the programs' paths, in the order of their names
  */
 export function buildSanitized(
@@ -71,12 +72,17 @@ export function buildSanitized(
   const script = `
     set -e
     out=$1; shift
+    stage="stage mirror stage_keeper stage_name"
     ls native/src/collfs/*.cpp native/src/mpi/*.cpp native/src/mapping.cpp native/src/posix_error.cpp \\
       native/src/fault.cpp native/src/sha256.cpp native/src/sha256_compress.cpp native/src/trailing_hash.cpp \\
-      test/collfs/*_test.cpp |
+      native/src/private_directory.cpp native/src/directory_stream.cpp $(printf 'native/src/collfs-shadow/%s.cpp ' $stage) test/collfs/*_test.cpp |
       xargs -P2 -I{} sh -c 'source=$1; shift; "$@" -c "$source" -o "$0/$(echo "$source" | tr / _).o"' "$out" {} "$@"
+    mkdir "$out/shadow"
+    mv "$out"/native_src_collfs-shadow_*.o "$out/shadow"
     for name in ${names.join(' ')}; do
-      "$@" -o "$out/$name" "$out"/native_*.o "$out/test_collfs_$name.cpp.o" -ldl
+      own=$out/test_collfs_$name.cpp.o
+      test "$name" != stage || own=$(ls "$out"/shadow/*.o)
+      "$@" -o "$out/$name" "$out"/native_*.o $own -ldl
     done`;
   compile('bash', [
     ...['-c', script, 'build', directory],

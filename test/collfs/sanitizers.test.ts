@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
-import { join } from 'node:path';
+import { copyFileSync, renameSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 
 import { run, which, type Mpi } from '../mpi/launch.ts';
@@ -8,6 +9,7 @@ import {
   count,
   everything,
   implementations,
+  libraryOf,
   root,
   scratchDirectory,
   writeFiles,
@@ -25,7 +27,14 @@ describe('the C++ of libcollfs', () => {
   function passes(mpi: Mpi, sanitize: string[], env: NodeJS.ProcessEnv, prefix: string[]): void {
     const scratch = scratchDirectory();
     try {
-      for (const program of buildSanitized(mpi.abi, PROGRAMS, scratch.path, sanitize)) {
+      const [stage = '', ...programs] = buildSanitized(
+        mpi.abi,
+        ['stage', ...PROGRAMS],
+        scratch.path,
+        sanitize,
+      );
+      stagePasses(mpi, stage, env, prefix);
+      for (const program of programs) {
         const args = program.endsWith('faults_test') ? ['1'] : [];
         const words = [...prefix, mpi.command, ...mpi.args, '-np', String(RANKS), program];
         const { status, signal, stdout, stderr } = run(
@@ -40,6 +49,31 @@ describe('the C++ of libcollfs', () => {
     } finally {
       scratch.remove();
     }
+  }
+
+  /** collfs-run with that collfs-stage shows the files in the stage. */
+  function stagePasses(mpi: Mpi, stage: string, env: NodeJS.ProcessEnv, prefix: string[]): void {
+    const directory = dirname(stage);
+    const built = dirname(libraryOf(mpi.abi));
+    renameSync(stage, join(directory, `collfs-stage-${mpi.abi}`));
+    for (const name of ['collfs-run', 'libcollfs-audit.so']) {
+      copyFileSync(join(built, name), join(directory, name));
+    }
+    // Without tags: the first line of the stage is read.
+    const own = mpi.abi === 'openmpi' ? ['--allow-run-as-root', '--oversubscribe'] : [];
+    const nodes = [...prefix, mpi.command, ...own, '-n', String(RANKS)].join(' ');
+    const show = `cat "$COLLFS_STAGE${files.path}/tree/sub/leaf" && ls "$COLLFS_STAGE${files.path}/many" | wc -l`;
+    const { status, stdout, stderr } = run(
+      join(directory, 'collfs-run'),
+      [
+        ...['--mpi', mpi.abi, '--nodes', nodes, '--path', `${files.path}/tree`],
+        ...['--path', `${files.path}/many`, '--all', '--', 'sh', '-c', show],
+      ],
+      env,
+    );
+    assert.equal(status, 0, stdout + stderr);
+    assert.match(stdout, /^a leaf *3000\n$/);
+    assert.doesNotMatch(stderr, /Sanitizer|runtime error/);
   }
 
   implementations.forEach((mpi, position) => {

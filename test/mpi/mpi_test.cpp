@@ -5,6 +5,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <stdexcept>
@@ -15,6 +16,7 @@
 #include "../../native/src/mpi/check.h"
 #include "../../native/src/mpi/communicator.h"
 #include "../../native/src/mpi/environment.h"
+#include "../../native/src/mpi/two_trees.h"
 
 using walla::mpi::Communicator;
 
@@ -98,6 +100,35 @@ void testFiles(const Communicator& comm) {
   close(source);
 }
 
+/// Each tree reaches every rank, no rank has more children in both together than one tree may give
+/// it, and no way is longer than said. Needs no messages, so for more ranks than there are here.
+void testTrees() {
+  for (const int size : {1, 2, 3, 4, 5, 8, 9, 31, 32, 33, 100, 1000}) {
+    for (const int root : {0, size / 2, size - 1}) {
+      std::vector<int> children(std::size_t(size), 0);
+      int deepest = 0;
+      for (int tree = 0; tree < 2; ++tree) {
+        for (int rank = 0; rank < size; ++rank) {
+          int depth = 0;
+          for (int at = rank; at != root && depth <= size; ++depth) {
+            const int parent = walla::mpi::placeInTree(tree, at, size, root).parent;
+            const auto place = walla::mpi::placeInTree(tree, parent, size, root);
+            EXPECT(place.children[0] == at || place.children[1] == at);
+            at = parent;
+          }
+          deepest = std::max(deepest, depth);
+          for (const int child : walla::mpi::placeInTree(tree, rank, size, root).children) {
+            if (child >= 0) ++children[std::size_t(rank)];
+          }
+        }
+        EXPECT(walla::mpi::placeInTree(tree, root, size, root).parent == -1);
+      }
+      for (const int count : children) EXPECT(count <= 2);
+      EXPECT(deepest == walla::mpi::depthOfTrees(size));
+    }
+  }
+}
+
 void testErrors(const Communicator& comm) {
   try {
     comm.bcast(nullptr, 1, comm.size());
@@ -134,6 +165,7 @@ int main() {
   {
     auto world = Communicator::duplicate(MPI_COMM_WORLD);
     testPieces(world);
+    testTrees();
     testFiles(world);
     testErrors(world);
     testAgreement(world);

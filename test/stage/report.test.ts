@@ -8,7 +8,7 @@ import {
   utimesSync,
   writeFileSync,
 } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, beforeEach, describe, test } from 'node:test';
 import type { Report } from '../../stage/report/report.ts';
@@ -62,6 +62,16 @@ import { readFileSync } from 'node:fs';
 readFileSync(new URL([...'nib.atad'].reverse().join(''), import.meta.url));
 throw new Error('on purpose');
 `,
+  'requires.mjs': `
+import './inner.mjs';
+import { createRequire } from 'node:module';
+createRequire(import.meta.url)('./slow.cjs');
+`,
+  'slow.cjs': `
+for (const end = performance.now() + 30; performance.now() < end; );
+require('./busy.cjs');
+`,
+  'busy.cjs': `for (const end = performance.now() + 60; performance.now() < end; );`,
   'writes.mjs': `
 import { readFileSync, writeFileSync } from 'node:fs';
 import { spawnSync } from 'node:child_process';
@@ -102,6 +112,37 @@ const launches = [{ name: 'alone', ranks: 1, skip: false as string | false, opti
   })),
 );
 
+/** What a report says of time, on each of the ranks. */
+function checkTimes(report: Report, ranks: number): void {
+  const { phases, stale, program, timeline, received, nodes, bytes } = report;
+  const names = Object.keys(phases);
+  for (const name of ['node', 'mpi', 'boot', 'reserve', 'transfer', 'extract', 'hold', 'hooks'])
+    assert.equal(phases[name]?.work.ranks, ranks, name);
+  // Rank 0 alone compares, in the middle of looking for the archive or, under MPI, before.
+  assert.deepEqual([phases['compare']?.within, phases['compare']?.work.ranks], ['locate', 1]);
+  assert.equal(phases['compare']?.work.max, stale?.ms);
+  // The application's directory, and what of it is packed.
+  assert.ok(stale && stale.compared >= 2 && stale.startMs > 0);
+  assert.deepEqual([received?.ranks, received?.total, nodes], [1, bytes, 1]);
+  for (const [name, { startMs, endMs, work, wait }] of Object.entries(phases)) {
+    assert.ok(startMs <= endMs && work.min <= work.median && work.median <= work.max, name);
+    assert.ok(wait.min >= 0 && wait.max <= endMs - startMs + 0.02, name);
+    for (const { rank, host } of work.largest) assert.ok(rank < ranks && host === hostname(), name);
+  }
+  const [row] = timeline;
+  assert.deepEqual([timeline.length, row?.why, row?.ranks], [1, 'root', ranks]);
+  assert.deepEqual([...new Set(row?.spans.map(({ phase }) => phase))].sort(), [
+    ...[...names, 'program'].sort(),
+  ]);
+  assert.deepEqual([program?.ran.ranks, program?.exitCodes], [ranks, { 0: ranks }]);
+  const hooksEnd = phases['hooks']?.endMs ?? Infinity;
+  assert.ok(program && program.endMs > hooksEnd && program.misses.total > 0);
+}
+
+function modulesOf({ modules }: Report): string[] {
+  return modules.map(({ path }) => path);
+}
+
 describe('a report of what the archive lacks', () => {
   let app: Application;
   let base: string;
@@ -134,6 +175,12 @@ describe('a report of what the archive lacks', () => {
   const readReport = (): Report => JSON.parse(readFileSync(report, 'utf8')) as Report;
   const learn = (entry: string, node = process.execPath): Outcome =>
     runNode([cli, 'pack', '--quiet', '-o', archive, '--learn', report, app.path(entry)], { node });
+  /** As `walla report` reads it: with the parts of ranks that ended after rank 0. */
+  const readWithParts = (): Report => {
+    const { stdout, stderr, status } = runNode([cli, 'report', '--json', report]);
+    assert.deepEqual([stderr, status], ['', 0]);
+    return JSON.parse(stdout) as Report;
+  };
   const relative = (path: string | undefined): string | undefined =>
     path?.slice(app.root.length + 1);
   const missed = ({ misses }: Report) =>
@@ -164,9 +211,9 @@ describe('a report of what the archive lacks', () => {
         );
         assert.deepEqual([found.size, found.root], [ranks, app.root]);
         assert.deepEqual(found.programs, [app.path('app.mjs')]);
-        const { attach } = found.phases;
-        assert.ok(attach && attach.minMs <= attach.medianMs && attach.medianMs <= attach.maxMs);
-        assert.ok(attach.slowestRank < ranks && attach.slowestHost !== '');
+        const told = readWithParts();
+        checkTimes(told, ranks);
+        assert.deepEqual(modulesOf(told), modulesOf(found));
 
         const packed = learn('app.mjs');
         assert.deepEqual([packed.stderr, packed.status], ['', 0]);
@@ -191,6 +238,36 @@ describe('a report of what the archive lacks', () => {
       assert.deepEqual(readReport().misses, []);
     });
   }
+
+  for (const { major, path: node } of nodeVersions)
+    test(`Node.js ${major}: modules of rank 0 say who asked for them and what they took`, () => {
+      packProgram(app.path('requires.mjs'), archive, { node });
+      const { status, stderr } = runStaged([app.path('requires.mjs')], { node, env: env() });
+      assert.deepEqual([stderr, status], ['', 0]);
+      const { modules } = readReport();
+      const named = (name: string) => modules.find(({ path }) => path === name);
+      assert.deepEqual(
+        modules.map(({ path, kind, packed }) => [path, kind, packed]),
+        [
+          ['requires.mjs', 'import', true],
+          ['inner.mjs', 'import', true],
+          ['slow.cjs', 'require', true],
+          ['busy.cjs', 'require', true],
+        ],
+      );
+      const [entry, inner, slow, busy] = modules;
+      assert.ok(entry && inner && slow && busy);
+      assert.deepEqual([inner.parent, busy.parent], [0, 2]);
+      assert.equal(inner.bytes, FILES['inner.mjs'].length);
+      assert.equal(inner.selfMs, undefined);
+      // Each keeps the processor busy: 30 ms in one, 60 ms in the other, which it requires.
+      assert.ok((busy.selfMs ?? 0) >= 60 && (slow.selfMs ?? 0) >= 30);
+      assert.ok((slow.totalMs ?? 0) >= (slow.selfMs ?? 0) + (busy.totalMs ?? 0));
+      assert.ok((slow.evaluatedMs ?? 0) < (busy.evaluatedMs ?? 0));
+      assert.equal(named('node:fs'), undefined);
+      // On 20 hooks are in a thread of their own, and what they take cannot be seen from here.
+      assert.equal(inner.loadMs === undefined, major === 20);
+    });
 
   test(
     'what was learnt costs no call to the file system',

@@ -29,13 +29,25 @@ using namespace walla::shadow;
 
 namespace {
 
-constexpr char kUsage[] = "usage: collfs-stage [--all] STAGE PATH...\n";
+constexpr char kUsage[] = "usage: collfs-stage [--all] STAGE PATH...";
+
+constexpr char kOtherPlace[] = "choose another place on each node: collfs-run --directory PLACE";
 
 struct Request {
   bool all = false;
   std::string stage;
   std::vector<std::string> paths;
 };
+
+/// To standard error, in one piece. @param rank -1 before there are any
+void report(int rank, const char* code, const std::string& message, const std::string& hint) {
+  char host[256] = "?";
+  gethostname(host, sizeof host - 1);
+  const std::string place = (rank < 0 ? "" : "rank " + std::to_string(rank) + "@") + host;
+  const std::string text = "collfs-stage: [" + place + "] " + code + ": " + message + "\n" +
+                           (hint.empty() ? "" : "hint: " + hint + "\n");
+  fputs(text.c_str(), stderr);
+}
 
 /// @returns what is wrong, or ''
 std::string understand(int argc, char** argv, Request& request) {
@@ -87,16 +99,12 @@ bool isFirstOnNode(int rank) {
   return onNode == 0;
 }
 
-/// Collective. Prints failures of single ranks. @returns true if there are none
-bool allDo(const std::string& failure, int rank) {
+/// Collective. Prints the first rank's failure. @returns true if there is none
+bool allDo(const std::string& failure, int rank, const char* hint) {
   int mine = failure.empty() ? INT_MAX : rank;
   int first = INT_MAX;
   MPI_Allreduce(&mine, &first, 1, MPI_INT, MPI_MIN, MPI_COMM_WORLD);
-  if (first == rank) {
-    char host[256] = "";
-    gethostname(host, sizeof host - 1);
-    fprintf(stderr, "collfs-stage: rank %d on %s: %s\n", rank, host, failure.c_str());
-  }
+  if (first == rank) report(rank, "ERR_COLLFS_STAGING", failure, hint);
   return first == INT_MAX;
 }
 
@@ -123,14 +131,16 @@ int stage(const Request& request, StageKeeper& keeper, int rank) {
   std::string failure;
   const int code = builds ? keeper.makeStage() : 0;
   if (code != 0) failure = "mkdir " + request.stage + ": " + strerror(code);
-  if (!allDo(failure, rank)) return 1;
+  if (!allDo(failure, rank, kOtherPlace)) return 1;
   collfs_init(1, nullptr, nullptr);
   if (collfs_comm_push(MPI_COMM_WORLD, 0) != 0) return 1;
   Mirror mirror(request.stage, request.paths, request.all, builds);
   failure = mirror.fill();
-  if (failure.empty()) failure = mirror.ownFailure();
   collfs_finalize();
-  if (!allDo(failure, rank)) return 1;
+  if (!allDo(failure, rank, "give by --path directories that this rank can read") ||
+      !allDo(mirror.ownFailure(), rank, kOtherPlace)) {
+    return 1;
+  }
   const MirrorCounts& counts = mirror.counts();
   if (rank == 0) {
     printf("ready: %llu files, %llu bytes; %llu others left in place\n",
@@ -149,7 +159,7 @@ int main(int argc, char** argv) {
   Request request;
   const std::string problem = understand(argc, argv, request);
   if (!problem.empty()) {
-    fprintf(stderr, "collfs-stage: %s\n%s", problem.c_str(), kUsage);
+    report(-1, "ERR_COLLFS_OPTION", problem, kUsage);
     return 2;
   }
   raiseDescriptorLimit();
@@ -162,7 +172,7 @@ int main(int argc, char** argv) {
     MPI_Finalize();
     return code;
   } catch (const std::exception& error) {
-    fprintf(stderr, "collfs-stage: %s\n", error.what());
+    report(-1, "ERR_COLLFS_STAGING", error.what(), "");
     return 1;
   }
 }

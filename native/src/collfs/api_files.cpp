@@ -10,6 +10,7 @@
 
 #include "names.h"
 #include "open_files.h"
+#include "open_flags.h"
 #include "opening.h"
 #include "session.h"
 #include "source.h"
@@ -17,9 +18,6 @@
 using namespace walla::collfs;
 
 namespace {
-
-/// With O_CREAT or O_TMPFILE, open has a third argument.
-bool takesMode(int flags) { return (flags & O_CREAT) != 0 || (flags & O_TMPFILE) == O_TMPFILE; }
 
 int openOne(Operation operation, int directoryFd, const char* path, int flags, mode_t mode) {
   return run(operation, path, -1, [&](Measure& measure) {

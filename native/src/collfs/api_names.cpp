@@ -1,6 +1,8 @@
 // The functions of collfs.h on names and directories.
 
 #include <fcntl.h>
+#include <limits.h>
+#include <stdlib.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -57,6 +59,48 @@ collfs_dir* openDirectory(int directoryFd, const char* path) {
                          : askListing(*level, measure, placeOf(directoryFd, path), listing);
     return outcome(code) == 0 ? new collfs_dir(std::move(listing)) : nullptr;
   });
+}
+
+/// Asks for many names, those of the communicator in rounds; `keep` takes what was found.
+template <typename Keep>
+ssize_t statMany(std::size_t count, const char* const* paths, int flags, int* errors, Keep keep) {
+  return run(Operation::statMany, count > 0 ? paths[0] : nullptr, ssize_t{-1},
+             [&](Measure& measure) -> ssize_t {
+               Level* const level = collectiveLevel();
+               ssize_t good = 0;
+               for (std::size_t done = 0; done < count;) {
+                 if (level == nullptr) {
+                   struct statx found {};
+                   const bool there =
+                       statx(AT_FDCWD, paths[done], flags, kMoreThanBasic, &found) == 0;
+                   errors[done] = there ? 0 : errno;
+                   if (there) {
+                     keep(done, found);
+                     ++good;
+                   }
+                   ++done;
+                   continue;
+                 }
+                 measure.communicated();
+                 const std::size_t some = std::min(count - done, kOpenedAtOnce);
+                 std::vector<Place> places;
+                 for (std::size_t i = 0; i < some; ++i) {
+                   places.push_back(placeOf(AT_FDCWD, paths[done + i]));
+                 }
+                 Call call{Operation::statMany, places[0].shown, flags};
+                 call.more = hashOf(places);
+                 call.names = some;
+                 for (const NameStatus& found : askStatuses(*level, call, places, flags)) {
+                   errors[done] = found.errorNumber;
+                   if (found.errorNumber == 0) {
+                     keep(done, found.status);
+                     ++good;
+                   }
+                   ++done;
+                 }
+               }
+               return good;
+             });
 }
 
 }  // namespace
@@ -117,40 +161,31 @@ ssize_t collfs_readlinkat(int dirfd, const char* path, char* buffer, size_t byte
   });
 }
 
+char* collfs_realpath(const char* path, char* resolved) {
+  return run(Operation::realpath, path, static_cast<char*>(nullptr), [&](Measure& measure) {
+    Level* const level = path == nullptr ? nullptr : collectiveLevel();
+    if (level == nullptr) return realpath(path, resolved);
+    std::string found;
+    if (outcome(askRealPath(*level, measure, placeOf(AT_FDCWD, path), found)) != 0) {
+      return static_cast<char*>(nullptr);
+    }
+    char* const target = resolved != nullptr ? resolved : static_cast<char*>(malloc(PATH_MAX));
+    if (target != nullptr) std::memcpy(target, found.c_str(), found.size() + 1);
+    return target;
+  });
+}
+
 ssize_t collfs_stat_many(size_t count, const char* const* paths, int flags, struct stat* statuses,
                          int* errors) {
-  return run(Operation::statMany, count > 0 ? paths[0] : nullptr, ssize_t{-1},
-             [&](Measure& measure) -> ssize_t {
-               Level* const level = collectiveLevel();
-               ssize_t good = 0;
-               for (std::size_t done = 0; done < count;) {
-                 if (level == nullptr) {
-                   const bool found = fstatat(AT_FDCWD, paths[done], &statuses[done], flags) == 0;
-                   errors[done] = found ? 0 : errno;
-                   good += found ? 1 : 0;
-                   ++done;
-                   continue;
-                 }
-                 measure.communicated();
-                 const std::size_t some = std::min(count - done, kOpenedAtOnce);
-                 std::vector<Place> places;
-                 for (std::size_t i = 0; i < some; ++i) {
-                   places.push_back(placeOf(AT_FDCWD, paths[done + i]));
-                 }
-                 Call call{Operation::statMany, places[0].shown, flags};
-                 call.more = hashOf(places);
-                 call.names = some;
-                 for (const NameStatus& found : askStatuses(*level, call, places, flags)) {
-                   errors[done] = found.errorNumber;
-                   if (found.errorNumber == 0) {
-                     statuses[done] = toStat(found.status);
-                     ++good;
-                   }
-                   ++done;
-                 }
-               }
-               return good;
-             });
+  return statMany(
+      count, paths, flags, errors,
+      [statuses](std::size_t i, const struct statx& found) { statuses[i] = toStat(found); });
+}
+
+ssize_t collfs_statx_many(size_t count, const char* const* paths, int flags, struct statx* statuses,
+                          int* errors) {
+  return statMany(count, paths, flags, errors,
+                  [statuses](std::size_t i, const struct statx& found) { statuses[i] = found; });
 }
 
 collfs_dir* collfs_opendir(const char* path) { return openDirectory(AT_FDCWD, path); }

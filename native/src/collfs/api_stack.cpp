@@ -30,6 +30,8 @@ void collfs_set_debug_level(int debug_level) { setDebugLevel(debug_level); }
 
 const collfs_error* collfs_last_error(void) { return lastError(); }
 
+void collfs_clear_error(void) { clearError(); }
+
 int collfs_comm_push(MPI_Comm comm, int root) {
   return run(Operation::push, nullptr, -1, [&](Measure& measure) {
     measure.communicated();

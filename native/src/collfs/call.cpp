@@ -6,9 +6,10 @@ namespace walla::collfs {
 
 const char* nameOf(Operation operation) {
   static const char* const kNames[] = {
-      "open",     "open_many", "fopen", "close", "read",     "pread",     "readv",     "lseek",
-      "mmap",     "munmap",    "fstat", "stat",  "lstat",    "statx",     "stat_many", "access",
-      "readlink", "opendir",   "push",  "pop",   "set_root", "set_cache", "cache_drop"};
+      "open",      "open_many", "fopen",     "close",     "read",    "pread", "readv",
+      "lseek",     "mmap",      "munmap",    "fstat",     "stat",    "lstat", "statx",
+      "stat_many", "access",    "readlink",  "realpath",  "opendir", "share", "push",
+      "pop",       "set_root",  "set_cache", "cache_drop"};
   static_assert(sizeof kNames / sizeof *kNames == kOperations, "one name for each operation");
   return kNames[static_cast<std::size_t>(operation)];
 }

@@ -90,6 +90,10 @@ typedef void (*collfs_error_handler)(const collfs_error* error, void* data);
    there was none. Successful calls do not clear it. */
 COLLFS_API const collfs_error* collfs_last_error(void);
 
+/* Local. Forgets it: the code is COLLFS_OK until the next error of this thread. So who has called
+   libc's functions by way of collfs can tell root's errno from a failure of collfs. */
+COLLFS_API void collfs_clear_error(void);
+
 /* ---- life ------------------------------------------------------------------------------------ */
 
 /* Local. Before the first push; needs no MPI yet. Calling it again replaces level and handler.
@@ -158,11 +162,11 @@ COLLFS_API void collfs_set_checked(int on);
    checked, and to opens. */
 COLLFS_API void collfs_set_timeout(double seconds);
 
-/* Local; all ranks at the same point of the program. On: what stat, lstat, statx, access, readlink
-   and opendir found, and which names do not exist (open asks that too), is remembered on every rank
-   for the communicator on top of the stack, and answered without communication. Popping forgets it.
-   Off at first for each communicator, and turning it off forgets too. Returns 0, or -1:
-   ERR_COLLFS_STATE. */
+/* Local; all ranks at the same point of the program. On: what stat, lstat, statx, access,
+   readlink, realpath and opendir found, and which names do not exist (open asks that too), is
+   remembered on every rank for the communicator on top of the stack, and answered without
+   communication. Popping forgets it. Off at first for each communicator, and turning it off forgets
+   too. Returns 0, or -1: ERR_COLLFS_STATE. */
 COLLFS_API int collfs_set_cache(int on);
 
 /* Local; all ranks at the same point of the program. Forgets what is remembered: a new epoch. */
@@ -234,12 +238,18 @@ COLLFS_API int collfs_access(const char* path, int mode);
 COLLFS_API int collfs_faccessat(int dirfd, const char* path, int mode, int flags);
 COLLFS_API ssize_t collfs_readlink(const char* path, char* buffer, size_t bytes);
 COLLFS_API ssize_t collfs_readlinkat(int dirfd, const char* path, char* buffer, size_t bytes);
+/* As realpath: resolved has PATH_MAX bytes, or is NULL, and then free() frees the result. */
+COLLFS_API char* collfs_realpath(const char* path, char* resolved);
 
 /* Collective. Asks for many names in one round, 1,024 at a time. flags: 0 or AT_SYMLINK_NOFOLLOW.
    statuses[i] is set where errors[i] is 0; else errors[i] is root's errno. Returns the number that
    exist, or -1 as above. */
 COLLFS_API ssize_t collfs_stat_many(size_t count, const char* const* paths, int flags,
                                     struct stat* statuses, int* errors);
+
+/* Collective, as collfs_stat_many, with all that statx tells. */
+COLLFS_API ssize_t collfs_statx_many(size_t count, const char* const* paths, int flags,
+                                     struct statx* statuses, int* errors);
 
 /* An open directory: all its entries, . and .. included, in root's order. */
 typedef struct collfs_dir collfs_dir;
@@ -255,6 +265,16 @@ COLLFS_API struct dirent* collfs_readdir(collfs_dir* directory);
 COLLFS_API void collfs_rewinddir(collfs_dir* directory);
 /* Local. Frees it. */
 COLLFS_API int collfs_closedir(collfs_dir* directory);
+
+/* ---- other answers
+ * --------------------------------------------------------------------------------------- */
+
+/* Collective. Brings an answer that root alone has found, by whatever means, to all ranks. what:
+   the question, compared in checked mode as a path is. data, bytes: the answer; used on root only.
+   *answer is set to memory for the caller to free with free(), *answer_bytes to its length. Returns
+   0, or -1 as above: then *answer is NULL. With an empty stack: each rank gets its own data. */
+COLLFS_API int collfs_share(const char* what, const void* data, size_t bytes, void** answer,
+                            size_t* answer_bytes);
 
 /* ---- counters
  * -------------------------------------------------------------------------------------- */

@@ -3,6 +3,7 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <stdlib.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -94,6 +95,22 @@ int askLink(Level& level, Measure& measure, const Place& place, std::string& tar
   Reader reader(answer);
   const int code = reader.get<std::int32_t>();
   if (code == 0) target = reader.getString();
+  return code;
+}
+
+int askRealPath(Level& level, Measure& measure, const Place& place, std::string& resolved) {
+  const Call call{Operation::realpath, place.shown};
+  const Bytes answer = ask(level, measure, call, place, true, [&] {
+    Bytes bytes;
+    char text[PATH_MAX];
+    const bool good = realpath(place.path.c_str(), text) != nullptr;
+    putError(bytes, good ? 0 : errno);
+    if (good) putString(bytes, text);
+    return bytes;
+  });
+  Reader reader(answer);
+  const int code = reader.get<std::int32_t>();
+  if (code == 0) resolved = reader.getString();
   return code;
 }
 

@@ -20,6 +20,8 @@ namespace walla::collfs {
 int askStatus(Level& level, Measure& measure, Operation operation, const Place& place, int flags,
               unsigned mask, struct statx& status);
 int askAccess(Level& level, Measure& measure, const Place& place, int mode, int flags);
+/// @param resolved the name without links, `.` and `..`
+int askRealPath(Level& level, Measure& measure, const Place& place, std::string& resolved);
 int askLink(Level& level, Measure& measure, const Place& place, std::string& target);
 /// @param listing the entries, as collfs_dir takes them
 int askListing(Level& level, Measure& measure, const Place& place, Bytes& listing);

@@ -8,24 +8,13 @@
 #include <optional>
 #include <utility>
 
+#include "found.h"
+#include "node_copies.h"
 #include "open_files.h"
 #include "source.h"
 
 namespace walla::collfs {
 namespace {
-
-/// What root found under one name, for the others.
-struct Found {
-  std::int32_t errorNumber;
-  SourceType type;
-  struct statx status;
-};
-
-void putSource(Bytes& bytes, const Source& source) {
-  put(bytes, Found{source.errorNumber, source.type, source.status});
-  put(bytes, static_cast<std::uint64_t>(source.extents.size()));
-  for (const Extent& extent : source.extents) put(bytes, extent);
-}
 
 /// One open, of one file or many, on one rank. Root's answer is either complete, contents included,
 /// or it is followed by a body, and then all ranks agree once more.
@@ -47,17 +36,16 @@ class Opening {
     } while (answer.trouble.kind == Trouble::kStale);
     throwFailure(call_, answer.trouble);
     Reader reader(answer.common);
-    const auto later = reader.get<std::uint64_t>();
-    const auto copies = reader.get<std::uint32_t>();
-    const Bytes blob = later == 0 ? reader.rest() : level_.fetch(call_, header_, later);
-    parse(blob);
-    if (copies > 0) {
-      const bool fileSystemError = receive(copies);
+    const AnswerStart start = getStart(reader);
+    const bool complete = start.later == 0;
+    parse(complete ? reader.rest() : level_.fetch(call_, header_, start.later));
+    if (start.copies > 0) {
+      const bool fileSystemError = receive(start.copies);
       if (fileSystemError) return std::vector<Opened>(places_.size(), {-1, rootError_, 0});
     } else {
       handOutInline();
       // What has had its memory beforehand needs no word more.
-      if (single() && isFile(0) && opened_[0].bytes > kGuaranteedBytes) conclude();
+      if (single() && found_[0].isFile() && opened_[0].bytes > kGuaranteedBytes) conclude();
       if (unfilled_.kind != Trouble::kNone) closeAll();
       throwFailure(call_, unfilled_);
     }
@@ -83,21 +71,21 @@ class Opening {
     sources_.clear();
     sources_.reserve(places_.size());
     header_.clear();
-    std::uint32_t copies = 0;
+    AnswerStart start;
     for (const Place& place : places_) {
       sources_.push_back(openSource(place.directoryFd, place.path, flags_));
       const Source& source = sources_.back();
-      putSource(header_, source);
-      if (source.errorNumber == 0 && source.type == SourceType::file) ++copies;
+      putFound(header_, source);
+      if (source.errorNumber == 0 && source.type == SourceType::file) ++start.copies;
     }
     const Source& first = sources_[0];
-    if (single() && copies == 1 && first.inMemory && first.content.size() <= kInlineBytes) {
-      copies = 0;
+    if (single() && start.copies == 1 && first.inMemory && first.content.size() <= kInlineBytes) {
+      start.copies = 0;
       answer.content = first.content;
     }
     const bool fits = header_.size() + answer.content.size() + 64 <= kLargestAnswer;
-    put(answer.common, static_cast<std::uint64_t>(fits ? 0 : header_.size()));
-    put(answer.common, copies);
+    if (!fits) start.later = header_.size();
+    putStart(answer.common, start);
     if (fits) answer.common.insert(answer.common.end(), header_.begin(), header_.end());
   }
 
@@ -106,13 +94,11 @@ class Opening {
     NextCopy& next = level_.nextCopy();
     if (answer.good()) {
       Reader reader(answer.common);
-      const auto later = reader.get<std::uint64_t>();
-      const auto copies = reader.get<std::uint32_t>();
-      if (copies > 0) {
-        makeCopies(copies);
-      } else if (single() && later == 0) {
-        const auto found = reader.get<Found>();
-        if (found.errorNumber == 0 && found.type == SourceType::file) {
+      const AnswerStart start = getStart(reader);
+      if (start.copies > 0) {
+        makeCopies(start.copies);
+      } else if (single() && start.later == 0) {
+        if (getFound(reader).isFile()) {
           own_ = next.takeReadable();
           note(unfilled_, next.fill(answer.content));
           body_ = unfilled_;
@@ -124,21 +110,16 @@ class Opening {
     next.announce(answer.forNode);
     put(answer.forNode, unfilled_.errorNumber);
     put(answer.forNode, getpid());
-    for (const UniqueFd& copy : copies_) put(answer.forNode, copy.get());
+    for (std::size_t i = 0; i < copies_.count(); ++i) put(answer.forNode, copies_.fd(i));
   }
 
   void makeCopies(std::uint32_t count) {
-    if (single()) {
-      own_ = level_.nextCopy().takeReadable();
-      copies_.push_back(level_.nextCopy().takeWritable());
-      // The memory it was given for a small file.
-      if (ftruncate(copies_[0].get(), 0) != 0) note(body_, errno);
+    if (!single()) {
+      body_ = copies_.make(count);
       return;
     }
-    for (std::uint32_t i = 0; i < count; ++i) {
-      copies_.push_back(makeMemoryFile());
-      if (!copies_.back().valid()) note(body_, errno);
-    }
+    own_ = level_.nextCopy().takeReadable();
+    body_ = copies_.take(level_.nextCopy().takeWritable());
   }
 
   /// On the other ranks of a node.
@@ -158,10 +139,7 @@ class Opening {
     Reader reader(blob);
     opened_.resize(places_.size());
     for (std::size_t i = 0; i < places_.size(); ++i) {
-      found_.push_back(reader.get<Found>());
-      std::vector<Extent> extents(reader.get<std::uint64_t>());
-      for (Extent& extent : extents) extent = reader.get<Extent>();
-      extents_.push_back(std::move(extents));
+      found_.push_back(getFound(reader));
       Found& found = found_.back();
       if (found.errorNumber == 0 && found.type == SourceType::other) {
         found.errorNumber = ENXIO;
@@ -172,22 +150,15 @@ class Opening {
         }
       }
       opened_[i].errorNumber = found.errorNumber;
-      opened_[i].bytes = isFile(i) ? found.status.stx_size : 0;
+      opened_[i].bytes = found.isFile() ? found.status.stx_size : 0;
     }
-  }
-
-  bool isFile(std::size_t i) const {
-    return found_[i].errorNumber == 0 && found_[i].type == SourceType::file;
-  }
-  bool isDirectory(std::size_t i) const {
-    return found_[i].errorNumber == 0 && found_[i].type == SourceType::directory;
   }
 
   /// A complete answer: nothing can fail any more.
   void handOutInline() {
     for (std::size_t i = 0; i < places_.size(); ++i) {
-      if (isFile(i)) opened_[i].fd = own_.release();
-      if (isDirectory(i)) handOutDirectory(i);
+      if (found_[i].isFile()) opened_[i].fd = own_.release();
+      if (found_[i].isDirectory()) handOutDirectory(i);
       if (opened_[i].fd >= 0) setFlags(opened_[i].fd);
     }
     // A name without a file leaves the descriptor for the next open.
@@ -210,15 +181,15 @@ class Opening {
   bool receive(std::uint32_t copies) {
     std::vector<UniqueFd> descriptors(copies);
     if (level_.isHead()) {
-      fillCopies();
-      for (std::size_t i = 0; i < copies; ++i) openCopy(descriptors[i], 0, copies_[i].get());
+      body_ = copies_.fill(level_, found_, sources_, body_);
+      for (std::size_t i = 0; i < copies; ++i) openCopy(descriptors[i], 0, copies_.fd(i));
     } else {
       for (std::size_t i = 0; i < copies; ++i) openCopy(descriptors[i], headProcess_, headFds_[i]);
     }
     std::size_t next = 0;
     for (std::size_t i = 0; i < places_.size(); ++i) {
-      if (isFile(i)) opened_[i].fd = descriptors[next++].release();
-      if (isDirectory(i)) handOutDirectory(i);
+      if (found_[i].isFile()) opened_[i].fd = descriptors[next++].release();
+      if (found_[i].isDirectory()) handOutDirectory(i);
       if (opened_[i].fd >= 0) setFlags(opened_[i].fd);
     }
     return !conclude();
@@ -248,39 +219,6 @@ class Opening {
     if (!descriptor.valid()) note(body_, errno);
   }
 
-  /// On a head: the body.
-  void fillCopies() {
-    Body body;
-    std::size_t copy = 0;
-    std::int64_t total = 0;
-    for (std::size_t i = 0; i < places_.size(); ++i) {
-      if (!isFile(i)) continue;
-      const auto size = static_cast<std::int64_t>(found_[i].status.stx_size);
-      for (const Extent& extent : extents_[i]) {
-        body.segments.push_back({copy, extent.offset, extent.bytes});
-        total += extent.bytes;
-      }
-      if (!sources_.empty()) body.sources.push_back(&sources_[i]);
-      int target = copies_[copy].get();
-      if (target >= 0 && ftruncate(target, static_cast<off_t>(size)) != 0) {
-        note(body_, errno);
-        target = -1;
-      }
-      body.targets.push_back(target);
-      ++copy;
-    }
-    constexpr std::int64_t kWorthAsking = std::int64_t{16} << 20;
-    if (total > kWorthAsking && availableMemory() < static_cast<std::uint64_t>(total)) {
-      note(body_, ENOMEM);
-      for (int& target : body.targets) target = -1;
-    }
-    const Trouble trouble = level_.send(body);
-    if (body_.kind == Trouble::kNone || trouble.kind > body_.kind) body_ = trouble;
-    for (const UniqueFd& each : copies_) {
-      if (each.valid()) note(body_, seal(each.get()));
-    }
-  }
-
   void setFlags(int fd) const {
     if ((flags_ & O_CLOEXEC) == 0) fcntl(fd, F_SETFD, 0);
   }
@@ -298,16 +236,10 @@ class Opening {
       OpenFile file;
       file.status = found_[i].status;
       file.path = places_[i].shown;
-      file.directory = isDirectory(i);
+      file.directory = found_[i].isDirectory();
       if (file.directory && level_.atRoot()) file.absolute = absoluteOf(places_[i]);
       remember(opened_[i].fd, std::move(file));
     }
-  }
-
-  static void note(Trouble& trouble, int code) {
-    if (code == 0 || trouble.kind != Trouble::kNone) return;
-    trouble.kind = Trouble::kLocal;
-    trouble.errorNumber = code;
   }
 
   Level& level_;
@@ -319,7 +251,7 @@ class Opening {
   std::vector<Source> sources_;
   Bytes header_;
   /// On heads: to be written to.
-  std::vector<UniqueFd> copies_;
+  NodeCopies copies_;
   /// On others: their head's.
   pid_t headProcess_ = 0;
   std::vector<int> headFds_;
@@ -331,19 +263,10 @@ class Opening {
   Trouble body_;
   int rootError_ = 0;
   std::vector<Found> found_;
-  std::vector<std::vector<Extent>> extents_;
   std::vector<Opened> opened_;
 };
 
 }  // namespace
-
-bool onlyReads(int flags) {
-  // As the kernel of x86 knows it; to programs of 64 bits it is 0.
-  constexpr int kLargeFile = 0100000;
-  constexpr int kHarmless = O_CLOEXEC | O_NOFOLLOW | O_DIRECTORY | O_NOCTTY | O_NONBLOCK |
-                            O_NOATIME | O_LARGEFILE | kLargeFile;
-  return (flags & ~kHarmless) == O_RDONLY;
-}
 
 std::vector<Opened> openAll(Level& level, const Call& call, const std::vector<Place>& places,
                             int flags) {

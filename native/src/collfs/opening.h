@@ -20,9 +20,6 @@ struct Opened {
 /// Largest number of files that openAll takes.
 constexpr std::size_t kOpenedAtOnce = 1024;
 
-/// Flags of an open that is collective: it only reads.
-bool onlyReads(int flags);
-
 /// Opens all places; collective.
 /// @throws Failure, the same on all ranks: then nothing is open; mpi::MpiError
 std::vector<Opened> openAll(Level& level, const Call& call, const std::vector<Place>& places,

@@ -212,6 +212,8 @@ void trace(const Level& level, const Call& call) {
                call.text().c_str());
 }
 
+void clearError() { keptError().error = {}; }
+
 const collfs_error* lastError() {
   collfs_error& error = keptError().error;
   if (error.name == nullptr) {

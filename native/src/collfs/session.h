@@ -52,6 +52,7 @@ bool isCollective();
 void report(const Failure& failure, Operation operation, const char* path);
 void trace(const Level& level, const Call& call);
 const collfs_error* lastError();
+void clearError();
 
 /// Runs one function of the interface: no exception leaves it.
 /// @param failed what it returns on failure, errno being set

@@ -9,6 +9,7 @@
 #include <cerrno>
 #include <cstring>
 #include <limits>
+#include <new>
 #include <optional>
 #include <system_error>
 #include <thread>
@@ -17,18 +18,12 @@
 #include "../mapping.h"
 #include "../posix_error.h"
 #include "../trailing_hash.h"
-#include "check.h"
+#include "chunk_stream.h"
 #include "private_mapping.h"
 #include "progress.h"
 
 namespace walla::mpi {
 namespace {
-
-// How a failure of root in the middle reaches the others. They sit in MPI_Bcast, so root may not
-// just leave. A status before every chunk would cost one more latency per chunk in every transfer
-// that succeeds. So root goes on sending chunks, whatever its memory holds there, and says only
-// every so often whether this still makes sense, and once more after the last chunk.
-constexpr std::int64_t kChunksPerStatus = 32;
 
 enum Step : std::int32_t {
   kNone,
@@ -97,6 +92,8 @@ class Transfer {
   Transfer(const Communicator& comm, const FileBroadcast& options)
       : comm_(comm),
         options_(options),
+        chunkBytes_(options.chunkBytes > 0 ? options.chunkBytes
+                                           : chunkBytesFor(options.bytes, comm.size())),
         atRoot_(comm.rank() == options.root),
         reads_(atRoot_ && options.targetFd >= 0) {}
 
@@ -108,7 +105,7 @@ class Transfer {
   std::string run() {
     const Failure failure = prepare();
     agree(failure);
-    send();
+    transfer();
     return hash_->finish();
   }
 
@@ -135,10 +132,13 @@ class Transfer {
       data_ = target_.data();
     }
     try {
+      stream_.emplace(comm_, options_.root, data_, options_.bytes, chunkBytes_);
       hash_.emplace(data_, static_cast<std::uint64_t>(options_.hashFrom), bytes);
       if (reads_) reader_ = std::thread([this] { read(); });
     } catch (const std::system_error& error) {
       return {kThread, error.code().value(), 0};
+    } catch (const std::bad_alloc&) {
+      return {kThread, ENOMEM, 0};
     }
     return {};
   }
@@ -173,68 +173,67 @@ class Transfer {
     raise(failure, failed, options_.bytes);
   }
 
-  void send() {
-    std::int64_t sent = 0;
+  // How a failure of root in the middle reaches the others. They wait for chunks, so root may not
+  // just leave. A status beside every chunk would cost one more message each. So root sends nothing
+  // in the place of the chunks that it does not have, which everybody passes on.
+  void transfer() {
     Failure own;
-    for (std::int64_t chunk = 0; sent < options_.bytes; ++chunk) {
-      const std::int64_t end = std::min(sent + options_.chunkBytes, options_.bytes);
-      if (atRoot_) obtain(sent, end);
-      if (sent <= options_.bytes / 2 && options_.bytes / 2 < end) {
+    bool whole = true;
+    if (!atRoot_) stream_->start();
+    for (std::int64_t left = stream_->chunks(), sent = 0; left > 0; --left, ++sent) {
+      const ChunkStream::Arrival arrival =
+          atRoot_ ? ChunkStream::Arrival{sent, !obtain(sent)} : stream_->receive();
+      const std::int64_t begin = stream_->begin(arrival.chunk);
+      const std::int64_t end = stream_->end(arrival.chunk);
+      if (begin <= options_.bytes / 2 && options_.bytes / 2 < end) {
         const int error = faultAt("transfer.middle");
-        if (error != 0) (atRoot_ ? failure_ : own) = {kInjected, error, sent};
+        if (error != 0) (atRoot_ ? failure_ : own) = {kInjected, error, begin};
       }
-      if (chunk % kChunksPerStatus == kChunksPerStatus - 1 && failed()) break;
-      check(MPI_Bcast(data_ + sent, static_cast<int>(end - sent), MPI_BYTE, options_.root,
-                      comm_.handle()),
-            "MPI_Bcast");
-      if (atRoot_ && !reads_) source_.dropWritten(sent, end);
-      hash_->advance(static_cast<std::uint64_t>(end));
-      sent = end;
+      stream_->send(arrival);
+      whole = whole && !arrival.nothing;
+      if (whole)
+        hash_->advance(static_cast<std::uint64_t>(atRoot_ ? end : stream_->arrivedBytes()));
     }
+    stream_->flush();
     Failure failure = failure_;
     comm_.bcast(&failure, sizeof failure, options_.root);
     if (failure.step != kNone) raise(failure, options_.root, options_.bytes);
     if (own.step != kNone) raise(own, comm_.rank(), options_.bytes);
   }
 
-  /// On root: waits until [from, end) is in memory, or notes that it will not be.
-  void obtain(std::int64_t from, std::int64_t end) {
-    if (failure_.step != kNone) return;
+  /// On root: waits until a chunk is in memory. @returns false if it never will be
+  bool obtain(std::int64_t chunk) {
+    // Of root's messages the next one can be agreed upon while one is under way.
+    stream_->flush(1);
+    if (failure_.step != kNone) return false;
+    const std::int64_t end = stream_->end(chunk);
     if (reads_) {
-      std::int64_t have = from;
+      std::int64_t have = stream_->begin(chunk);
       while (have < end) {
         const std::int64_t now = readable_.waitBeyond(have);
         if (now <= have) {
           failure_ = readFailure_;  // set before the reader stopped
-          return;
+          return false;
         }
         have = now;
       }
-      return;
+      return true;
     }
     // Touching a mapping beyond the end of a file that has been cut off since is a SIGBUS.
     struct stat status {};
     if (fstat(options_.sourceFd, &status) != 0) {
-      failure_ = {kSourceStat, errno, from};
+      failure_ = {kSourceStat, errno, stream_->begin(chunk)};
     } else if (status.st_size < end) {
       failure_ = {kSourceShort, 0, status.st_size};
-      // What is left of this transfer is thrown away, but MPI reads it all the same.
-      source_.replaceByZeros();
     }
-  }
-
-  bool failed() {
-    std::int32_t step = failure_.step;
-    check(MPI_Bcast(&step, 1, MPI_INT32_T, options_.root, comm_.handle()), "MPI_Bcast");
-    return step != kNone;
+    return failure_.step == kNone;
   }
 
   void read() {
     posix_fadvise(options_.sourceFd, 0, options_.bytes, POSIX_FADV_SEQUENTIAL);
     std::int64_t at = 0;
     while (at < options_.bytes && !abandoned_) {
-      const auto want =
-          static_cast<std::size_t>(std::min(options_.chunkBytes, options_.bytes - at));
+      const auto want = static_cast<std::size_t>(std::min(chunkBytes_, options_.bytes - at));
       const ssize_t got = pread(options_.sourceFd, data_ + at, want, at);
       if (got < 0 && errno == EINTR) continue;
       if (got <= 0) {
@@ -249,13 +248,14 @@ class Transfer {
 
   const Communicator& comm_;
   const FileBroadcast& options_;
+  const std::int64_t chunkBytes_;
   const bool atRoot_;
   /// Root reads into its own target; otherwise it sends the source's mapping.
   const bool reads_;
 
   Mapping target_;
-  /// Writable, since MPI_Bcast may write on root too: the scatter-allgather algorithms hand root
-  /// its own bytes back. (A read-only mapping is a SIGSEGV in MPICH 4.0.)
+  /// Writable, since networks with direct access to memory may register it for writing too, which
+  /// makes the kernel copy the pages.
   PrivateMapping source_;
   /// Where the bytes are: in one of the two.
   std::uint8_t* data_ = nullptr;
@@ -263,6 +263,7 @@ class Transfer {
   Failure readFailure_;
   Progress readable_;
   std::atomic<bool> abandoned_{false};
+  std::optional<ChunkStream> stream_;
   std::optional<TrailingHash> hash_;
   std::thread reader_;
 };

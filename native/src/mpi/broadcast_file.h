@@ -20,8 +20,9 @@ struct FileBroadcast {
   std::int64_t bytes = 0;
   /// The digest covers [hashFrom, bytes).
   std::int64_t hashFrom = 0;
-  /// Size of one message. Larger ones waste less on latency, smaller ones fill the pipeline sooner.
-  std::int64_t chunkBytes = std::int64_t{4} << 20;
+  /// Size of one message; 0: chosen by chunkBytesFor. Larger ones waste less on latency, smaller
+  /// ones fill the pipeline sooner.
+  std::int64_t chunkBytes = 0;
 };
 
 /// A file operation failed on one rank; thrown alike on every rank.

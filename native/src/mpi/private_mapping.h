@@ -1,7 +1,6 @@
 #pragma once
 
 #include <sys/mman.h>
-#include <unistd.h>
 
 #include <cerrno>
 #include <cstddef>
@@ -24,22 +23,12 @@ class PrivateMapping {
   int map(int fd, std::int64_t bytes) {
     if (bytes == 0) return 0;
     const auto length = static_cast<std::size_t>(bytes);
-    // MAP_NORESERVE: what is written is dropped again at once, so it need not fit memory as a
-    // whole.
+    // MAP_NORESERVE: nobody means to write.
     void* data = mmap(nullptr, length, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_NORESERVE, fd, 0);
     if (data == MAP_FAILED) return errno;
     data_ = data;
     bytes_ = length;
     return 0;
-  }
-
-  /// Gives back the memory of pages that were written to: they show the file again. A page that
-  /// reaches beyond `end` is left for the next call.
-  void dropWritten(std::int64_t from, std::int64_t end) {
-    const std::int64_t page = sysconf(_SC_PAGESIZE);
-    const std::int64_t first = from / page * page;
-    const std::int64_t length = end / page * page - first;
-    if (length > 0) madvise(data() + first, static_cast<std::size_t>(length), MADV_DONTNEED);
   }
 
   /// Puts zeros in the place of a file that has been cut off: touching it would be a SIGBUS.

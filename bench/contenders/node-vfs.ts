@@ -1,0 +1,44 @@
+import { readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { basename, join } from 'node:path';
+import { nodeVersions } from '../../test/node-versions/index.ts';
+import { type Contender, failure, PROBE_HERE } from './contender.ts';
+
+/** Node.js 26's own virtual file system over a zip file. */
+export const nodeVfs: Contender = {
+  name: 'node:vfs',
+  isolates:
+    'one zip file of the tree, read by every rank through --vfs-load (Node.js 26 alone): no lookups outside it, but changed paths, and libraries beside an addon are not found',
+  prepare: ({ entry, application, shared }) => {
+    const node = nodeVersions.find(({ major }) => major >= 26);
+    if (!node) return Promise.resolve('it needs Node.js 26, which is not here');
+    const archive = join(shared, 'application.zip');
+    const why = zip(application, archive, basename(entry));
+    if (why !== undefined) return Promise.resolve(why);
+    // Where the libraries are that an addon in the archive is linked to: only the addon itself is unpacked.
+    const libraries = join(application, 'node_modules/@img/sharp-libvips-linux-x64/lib');
+    const env = { LD_LIBRARY_PATH: libraries };
+    const args = ['--no-warnings', '--experimental-vfs', `--vfs-load=${archive}`];
+    const trial = failure(node.path, args, { env: { ...process.env, ...env } });
+    if (trial !== undefined) return Promise.resolve(trial);
+    return Promise.resolve({ command: [node.path, ...args, PROBE_HERE], cwd: application, env });
+  },
+};
+
+/** The program has to be the package's main: --vfs-load takes no other. Stored: unpacking would cost every rank more. */
+function zip(application: string, archive: string, main: string): string | undefined {
+  const description = join(application, 'package.json');
+  const kept = `${description}.kept`;
+  const original = readFileSync(description, 'utf8');
+  renameSync(description, kept);
+  try {
+    writeFileSync(
+      description,
+      JSON.stringify({ ...(JSON.parse(original) as Record<string, unknown>), main }),
+    );
+    return failure('zip', ['-q', '-r', '-0', archive, '.', '-x', './node_modules/walla/*'], {
+      cwd: application,
+    });
+  } finally {
+    renameSync(kept, description);
+  }
+}

@@ -1,0 +1,89 @@
+import { existsSync, readdirSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import type { ClusterNode } from '../../test/cluster/cluster.ts';
+import { type Contender, failure, type Job, onEach, PROBE_HERE, type Site } from './contender.ts';
+
+const STAGED = ['--import', 'walla/stage'];
+const REMOVE_IMAGES = 'rm -rf /dev/shm/walla-*';
+
+/** All of it in the job's time: rank 0 packs, and keeps the archive beside the program. */
+export const onTheFly: Contender = {
+  name: 'walla on the fly',
+  isolates:
+    'walla with nothing done ahead: rank 0 alone finds and packs what the program needs, while the others wait',
+  prepare: (site) => Promise.resolve(staged(site)),
+  before: (_nodes, { application }) => {
+    const kept = join(application, '.walla');
+    const names = existsSync(kept) ? readdirSync(kept) : [];
+    // Code caches are files of the tree, and in other archives.
+    for (const name of names.filter((each) => !each.endsWith('.code-cache')))
+      rmSync(join(kept, name), { recursive: true });
+    return Promise.resolve();
+  },
+  after: (nodes) => onEach(nodes, REMOVE_IMAGES),
+};
+
+/** The usual way. */
+export const packed: Contender = {
+  name: 'walla packed',
+  isolates:
+    'walla with an archive made ahead: rank 0 compares it with the tree, MPI brings it to the nodes',
+  prepare: (site) => Promise.resolve(pack(site) ?? staged(site, archiveOf(site))),
+  after: (nodes) => onEach(nodes, REMOVE_IMAGES),
+};
+
+/** With what V8 compiled. Comes before the others: the caches are files in the tree, which make earlier archives stale. */
+export const codeCache: Contender = {
+  name: 'walla code cache',
+  isolates:
+    "walla packed with --code-cache (Node.js 22 and later): a larger archive, and less of every rank's processor time",
+  prepare: (site) => {
+    if (site.node.major < 22) return Promise.resolve('it needs Node.js 22 or later');
+    const archive = join(site.shared, 'code-cache.walla');
+    return Promise.resolve(pack(site, archive, '--code-cache') ?? staged(site, archive));
+  },
+  after: (nodes) => onEach(nodes, REMOVE_IMAGES),
+};
+
+/** The image is on the nodes before the job begins. */
+export const prestaged: Contender = {
+  name: 'walla prestaged',
+  isolates:
+    'walla with the image on the nodes before the job: what is left is the comparison with the tree, and Node.js finding walla',
+  prepare: (site) => Promise.resolve(pack(site) ?? staged(site, archiveOf(site), true)),
+  before: async (nodes, site, { env, cwd }) => {
+    const result = await site.cluster.mpirun(
+      [site.node.path, '--no-warnings', ...STAGED, '-e', '0'],
+      { slots: onlyOn(site, nodes), cwd, env: { ...env, WALLA_VERBOSE: '0' }, timeoutMs: 300_000 },
+    );
+    if (result.code !== 0) throw new Error(result.stderr);
+  },
+  after: (nodes) => onEach(nodes, REMOVE_IMAGES),
+};
+
+function onlyOn({ cluster }: Site, nodes: readonly ClusterNode[]): number[] {
+  return cluster.nodes.map((node) => (nodes.includes(node) ? 1 : 0));
+}
+
+function archiveOf({ shared }: Site): string {
+  return join(shared, 'application.walla');
+}
+
+function staged({ node, entry, application }: Site, archive?: string, keep = false): Job {
+  return {
+    command: [node.path, ...STAGED, PROBE_HERE, entry],
+    cwd: application,
+    env: {
+      // The time of each phase.
+      WALLA_VERBOSE: '1',
+      ...(archive !== undefined && { WALLA_ARCHIVE: archive }),
+      ...(keep && { WALLA_KEEP: '1' }),
+    },
+  };
+}
+
+function pack(site: Site, archive = archiveOf(site), ...flags: string[]): string | undefined {
+  const cli = join(site.application, 'node_modules/walla/dist/cli.js');
+  const words = [cli, 'pack', '--quiet', ...flags, '-o', archive, site.entry];
+  return failure(site.node.path, words, { cwd: site.application });
+}

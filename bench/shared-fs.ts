@@ -1,0 +1,189 @@
+/**
+ * npm run bench [-- --full --nodes 1,4,8 --ranks 1,4 --rounds 3 --contenders plain,"walla packed"
+ *   --us-per-request 100 --mib-per-second 1000 --cache-seconds 3 --node 24 --program catalogue --json FILE]
+ *
+ * How long a job takes from mpirun to the first line of its last rank, where all nodes share one slow file system, and
+ * what that file system is asked. Contenders are in bench/contenders, each with what it isolates. In every round each
+ * of them runs once, from cold caches, in an order that turns from round to round. docs/benchmarks.md explains the
+ * results; `npm run bench:plot` draws them.
+ *
+ * Without options: few layouts and contenders, 3 rounds. --full: all contenders at 1, 2, 4 and 8 nodes with 1, 2 and
+ * 4 ranks each, in 5 rounds. More ranks than 32 say little on this machine: they share its processors.
+ */
+import { execFileSync } from 'node:child_process';
+import { cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { cpus, loadavg, tmpdir } from 'node:os';
+import { dirname, join, relative } from 'node:path';
+import { parseArgs } from 'node:util';
+import { Cluster } from '../test/cluster/cluster.ts';
+import { nodeVersions } from '../test/node-versions/index.ts';
+import { packageRoot } from '../test/run-node.ts';
+import type { Contender, Job, Site } from './contenders/contender.ts';
+import { contenders as all, quick } from './contenders/index.ts';
+import { measure } from './measure.ts';
+import type { Layout, Results } from './results.ts';
+import { printBars, printTable } from './shared-fs-table.ts';
+import { SharedFs, type SharedFsOptions } from './sharedfs/shared-fs.ts';
+
+const SHM_SIZE = '1g';
+const TIMEOUT_MS = 600_000;
+
+const { values: options } = parseArgs({
+  options: {
+    full: { type: 'boolean', default: false },
+    nodes: { type: 'string' },
+    ranks: { type: 'string' },
+    rounds: { type: 'string' },
+    contenders: { type: 'string' },
+    'us-per-request': { type: 'string', default: '100' },
+    'mib-per-second': { type: 'string', default: '1000' },
+    'cache-seconds': { type: 'string', default: '3' },
+    node: { type: 'string', default: '24' },
+    program: { type: 'string', default: 'catalogue' },
+    json: { type: 'string' },
+  },
+});
+
+const QUICK_LAYOUTS: Layout[] = [
+  { nodes: 1, ranks: 1 },
+  { nodes: 8, ranks: 1 },
+  { nodes: 4, ranks: 4 },
+];
+const numbers = (text: string): number[] => text.split(',').map(Number);
+const layouts =
+  options.full || options.nodes !== undefined || options.ranks !== undefined
+    ? numbers(options.nodes ?? '1,2,4,8').flatMap((nodes) =>
+        numbers(options.ranks ?? '1,2,4').map((ranks) => ({ nodes, ranks })),
+      )
+    : QUICK_LAYOUTS;
+const rounds = Number(options.rounds ?? (options.full ? 5 : 3));
+const wanted =
+  options.contenders?.split(',') ?? (options.full ? all : quick).map(({ name }) => name);
+const unknown = wanted.filter((name) => !all.some((contender) => contender.name === name));
+const node = nodeVersions.find(({ major }) => major === Number(options.node));
+const server: SharedFsOptions = {
+  metadataUs: Number(options['us-per-request']),
+  readUs: Number(options['us-per-request']),
+  mibPerSecond: Number(options['mib-per-second']),
+  cacheSeconds: Number(options['cache-seconds']),
+};
+const reason =
+  Cluster.unavailableReason({ mpi: 'openmpi', programs: ['mpicxx.openmpi'] }) ??
+  SharedFs.unavailableReason() ??
+  (node ? undefined : `Node.js ${options.node} is not here.`) ??
+  (unknown.length > 0 ? `No contender is called ${unknown.join(', ')}.` : undefined);
+if (reason !== undefined || !node) {
+  console.error(reason);
+  process.exit(1);
+}
+
+const scratch = mkdtempSync(join(tmpdir(), 'walla-bench-'));
+process.once('exit', () => rmSync(scratch, { recursive: true, force: true }));
+// The cluster ends with this process, however it ends.
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(1));
+const cluster = await Cluster.start({
+  nodes: Math.max(...layouts.map(({ nodes }) => nodes)),
+  shm: SHM_SIZE,
+});
+try {
+  const results: Results = {
+    when: new Date().toISOString(),
+    machine: { cpu: cpus()[0]?.model ?? '', cores: cpus().length, load: loadavg() },
+    node: node.major,
+    program: options.program,
+    server,
+    rounds,
+    contenders: {},
+    left: {},
+    rows: [],
+  };
+  const site = makeSite();
+  const jobs = await prepare(site, results);
+  await runAll(site, jobs, results);
+  for (const layout of layouts) printTable(results, layout);
+  printBars(results);
+  const file = options.json ?? defaultResultFile();
+  mkdirSync(dirname(file), { recursive: true });
+  writeFileSync(file, JSON.stringify(results, null, 1));
+  console.log(`raw results: ${file}`);
+} finally {
+  await cluster.stop();
+}
+
+/** The application as it is after npm install, walla included, in a directory of its own. */
+function makeSite(): Site {
+  if (!node) throw new Error('no Node.js');
+  const shared = join(scratch, 'shared');
+  const local = join(scratch, 'local');
+  const application = join(shared, 'application');
+  const source = join(packageRoot, 'examples', options.program);
+  const installed = join(application, 'node_modules/walla');
+  const isLink = (path: string) => path !== join(source, 'node_modules/walla');
+  cpSync(source, application, { recursive: true, verbatimSymlinks: true, filter: isLink });
+  for (const part of ['package.json', 'dist', ...dependencies()])
+    cpSync(join(packageRoot, part), join(installed, part), { recursive: true });
+  mkdirSync(join(application, '.cache'));
+  mkdirSync(local);
+  return { cluster, node, shared, application, local, entry: join(application, 'app.mjs') };
+}
+
+/** Directories of the packages that come with walla. */
+function dependencies(): string[] {
+  const words = ['ls', '--omit=dev', '--all', '--parseable'];
+  const listed = execFileSync('npm', words, { cwd: packageRoot, encoding: 'utf8' });
+  const paths = listed.trim().split('\n').slice(1);
+  return paths.map((path) => relative(packageRoot, path));
+}
+
+async function prepare(site: Site, results: Results): Promise<[Contender, Job][]> {
+  const jobs: [Contender, Job][] = [];
+  for (const contender of all) {
+    if (!wanted.includes(contender.name)) continue;
+    const job = await contender.prepare(site);
+    if (typeof job === 'string') {
+      results.left[contender.name] = job;
+      console.log(`not measured: ${contender.name}: ${job}`);
+    } else {
+      results.contenders[contender.name] = contender.isolates;
+      jobs.push([contender, job]);
+    }
+  }
+  return jobs;
+}
+
+async function runAll(site: Site, jobs: [Contender, Job][], results: Results): Promise<void> {
+  for (const layout of layouts) {
+    for (let round = 0; round < rounds; round++) {
+      for (let turn = 0; turn < jobs.length; turn++) {
+        const [contender, job] = jobs[(turn + round) % jobs.length] ?? [];
+        if (contender && job) await runOne(site, contender, job, layout, round, results);
+      }
+    }
+  }
+}
+
+/** A contender that fails once is left out of the tables, with the reason. */
+async function runOne(
+  site: Site,
+  contender: Contender,
+  job: Job,
+  layout: Layout,
+  round: number,
+  results: Results,
+): Promise<void> {
+  const { name } = contender;
+  if (name in results.left) return;
+  const where = `${layout.nodes} nodes x ${layout.ranks} ranks, round ${round + 1}`;
+  try {
+    const measured = await measure(contender, job, site, layout, server, TIMEOUT_MS);
+    results.rows.push({ ...layout, contender: name, round, ...measured });
+    console.log(`${where}: ${name}: ${measured.seconds.toFixed(2)} s`);
+  } catch (error) {
+    results.left[name] = error instanceof Error ? error.message : String(error);
+    console.log(`${where}: ${name} failed: ${results.left[name]}`);
+  }
+}
+
+function defaultResultFile(): string {
+  return join(packageRoot, 'bench/runs', new Date().toISOString().slice(0, 10), 'shared-fs.json');
+}

@@ -1,0 +1,1 @@
+module.exports = (numbers) => numbers.reduce((sum, each) => sum + each, 0);

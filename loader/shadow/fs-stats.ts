@@ -1,0 +1,48 @@
+/** Makes `fs.Stats` and `fs.BigIntStats` from numbers, as this version of Node.js does. */
+import fs from 'node:fs';
+
+const NS_PER_MS = 1_000_000n;
+const NS_PER_SECOND = 1_000_000_000n;
+
+/** Node.js 20 gives each Stats dates of its own; later versions have getters on the prototype. */
+const hasOwnDates = Object.getOwnPropertyDescriptor(fs.Stats.prototype, 'mtime') === undefined;
+
+export const TIMES = ['atime', 'mtime', 'ctime', 'birthtime'] as const;
+export type TimeName = (typeof TIMES)[number];
+
+let bigIntPrototype: object | undefined;
+
+/**
+ * @param numbers the fields that are no times, in the order in which `fs` shows them
+ * @param msOf milliseconds since 1970 of each time
+ */
+export function plainStats(
+  numbers: Record<string, number>,
+  msOf: (time: TimeName) => number,
+): fs.Stats {
+  const stats = Object.create(fs.Stats.prototype) as Record<string, unknown>;
+  Object.assign(stats, numbers);
+  for (const time of TIMES) stats[`${time}Ms`] = msOf(time);
+  // As Node.js does: half a millisecond is added so that Date, which truncates, rounds.
+  if (hasOwnDates) for (const time of TIMES) stats[time] = new Date(msOf(time) + 0.5);
+  return stats as unknown as fs.Stats;
+}
+
+/** As above, exact. */
+export function bigIntStats(
+  numbers: Record<string, number | bigint>,
+  nsOf: (time: TimeName) => bigint,
+): fs.BigIntStats {
+  bigIntPrototype ??= Object.getPrototypeOf(fs.statSync('/', { bigint: true })) as object;
+  const stats = Object.create(bigIntPrototype) as Record<string, unknown>;
+  for (const [name, value] of Object.entries(numbers)) stats[name] = BigInt(value);
+  for (const time of TIMES) stats[`${time}Ms`] = nsOf(time) / NS_PER_MS;
+  for (const time of TIMES) stats[`${time}Ns`] = nsOf(time);
+  if (hasOwnDates) for (const time of TIMES) stats[time] = new Date(Number(nsOf(time) / NS_PER_MS));
+  return stats as unknown as fs.BigIntStats;
+}
+
+/** Nanoseconds of a time in seconds and nanoseconds. */
+export function nanoseconds(seconds: number | bigint, rest: number | bigint): bigint {
+  return BigInt(seconds) * NS_PER_SECOND + BigInt(rest);
+}
