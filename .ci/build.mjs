@@ -86,7 +86,15 @@ const page = {
 };
 
 const groups = [
-  { settings: preload, entries: { stage: 'stage/preload.ts', report: 'stage/report/keep.ts' } },
+  {
+    settings: preload,
+    entries: {
+      stage: 'stage/preload.ts',
+      report: 'stage/report/keep.ts',
+      prestage: 'stage/run/prestage-main.ts',
+      probe: 'stage/run/probe.ts',
+    },
+  },
   { settings: hooksThread, entries: { 'hooks-thread': 'loader/hooks-thread.ts' } },
   { settings: page, entries: { 'report-page': 'stage/report-page/browser/page.ts' } },
   { settings: page, entries: { 'report-page': 'stage/report-page/browser/page.css' } },

@@ -41,9 +41,37 @@ const wanted = [
   {
     what: 'iproute2',
     packages: ['iproute2'],
-    there: () => has('ip') || existsSync('/usr/sbin/ip') || existsSync('/sbin/ip'),
+    there: () => hasOrInSbin('ip'),
     without: 'tests on a cluster of namespaces are skipped',
     when: process.platform === 'linux',
+  },
+  {
+    what: 'Slurm',
+    packages: ['slurmctld', 'slurmd', 'slurm-client', 'munge'],
+    there: () => ['slurmctld', 'slurmd', 'srun', 'munged'].every(hasOrInSbin),
+    without: 'tests under Slurm are skipped',
+    when: process.platform === 'linux',
+  },
+  {
+    what: 'ShellCheck',
+    packages: ['shellcheck'],
+    there: () => has('shellcheck'),
+    without: 'the job scripts are not checked by it',
+    when: process.env.CI === 'true',
+  },
+  {
+    what: 'SimGrid',
+    packages: ['libsimgrid-dev'],
+    there: () => has('smpicxx'),
+    without: 'the broadcast is not simulated',
+    when: process.platform === 'linux',
+  },
+  {
+    what: 'zsh and fish',
+    packages: ['zsh', 'fish'],
+    there: () => has('zsh') && has('fish'),
+    without: 'their completions are not checked',
+    when: true,
   },
   {
     what: 'Chromium',
@@ -68,6 +96,11 @@ const wanted = [
     when: process.env.CI === 'true',
   },
 ];
+
+/** Not every user has these directories in PATH. */
+function hasOrInSbin(name) {
+  return has(name) || existsSync(`/usr/sbin/${name}`) || existsSync(`/sbin/${name}`);
+}
 
 const missing = () => wanted.filter(({ when, there }) => when && !there());
 

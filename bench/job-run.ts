@@ -66,7 +66,6 @@ export async function runJob(
     slots: site.cluster.nodes.map((node) => (used.includes(node) ? ranks : 0)),
     arguments: ['--tag-output'],
   });
-  const tmpfsBefore = used.map(tmpfsBytes);
   const tmpfs = used.map(() => 0);
   const received = () => used.reduce((total, node) => total + node.traffic().receivedBytes, 0);
   const receivedBefore = received();
@@ -90,7 +89,7 @@ export async function runJob(
   });
   const sampler = setInterval(() => {
     used.forEach((node, index) => {
-      tmpfs[index] = Math.max(tmpfs[index] ?? 0, tmpfsBytes(node) - (tmpfsBefore[index] ?? 0));
+      tmpfs[index] = Math.max(tmpfs[index] ?? 0, tmpfsBytes(node));
     });
   }, SAMPLE_MS);
   const timer = setTimeout(() => child.kill('SIGTERM'), timeoutMs);

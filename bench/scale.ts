@@ -45,7 +45,7 @@ const { values: options } = parseArgs({
       default:
         'walla,chunks:binomial_tree,bcast:flattree,bcast:binomial_tree,bcast:scatter_rdb_allgather,chain,file-system',
     },
-    'most-messages': { type: 'string', default: '1100000' },
+    'most-messages': { type: 'string', default: '2200000' },
     timeout: { type: 'string', default: '1200' },
     keep: { type: 'string' },
   },

@@ -7,6 +7,8 @@
  * While a communicator is pushed, every operation here is collective on it unless it says otherwise:
  * all its ranks make the same calls in the same order, with the same paths. A relative path starts
  * from root's working directory. docs/collfs.md says when that is safe.
+ *
+ * @module walla/collfs
  */
 
 export { counters, resetCounters, type Counter } from './collfs/counters.ts';

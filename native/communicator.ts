@@ -104,7 +104,10 @@ function run<T>(call: () => T): T {
 export class Communicator {
   #native: NativeCommunicator | (() => NativeCommunicator);
 
-  /** Not for programs: use `world` and `split`. A function is called at the first use. */
+  /**
+   * Not for programs: use `world` and `split`. A function is called at the first use.
+   * @internal
+   */
   constructor(native: NativeCommunicator | (() => NativeCommunicator)) {
     this.#native = native;
   }
@@ -192,6 +195,7 @@ export class Communicator {
    * `timeoutMs` (0: for ever) for ranks that do not answer.
    * @throws WallaError ERR_WALLA_TIMEOUT on one of the ranks that wait; `cause.absent` lists those that
    *   gave no answer. Then the job can only be aborted.
+   * @internal
    */
   agree(values: Float64Array, timeoutMs: number): void {
     const comm = this.#comm;

@@ -1,6 +1,6 @@
 /** Loads walla.node, the native core, or says what to do. */
 import type { WallaAddon } from './addon.ts';
-import { addonPath } from './addon-path.ts';
+import { addonPath, copiedPackage, leaveCopy } from './addon-path.ts';
 import { WallaError } from '../stage/errors.ts';
 
 let addon: WallaAddon | undefined;
@@ -10,8 +10,19 @@ let addon: WallaAddon | undefined;
  * @throws WallaError ERR_WALLA_NATIVE when it is missing or made for another machine
  */
 export function loadAddon(): WallaAddon {
-  addon ??= dlopen(addonPath('walla')) as WallaAddon;
+  addon ??= open();
   return addon;
+}
+
+/** A copy of walla on this node can go away while a process starts from it. */
+function open(): WallaAddon {
+  try {
+    return dlopen(addonPath('walla')) as WallaAddon;
+  } catch (error) {
+    if (copiedPackage() === undefined) throw error;
+    leaveCopy();
+    return dlopen(addonPath('walla')) as WallaAddon;
+  }
 }
 
 /**

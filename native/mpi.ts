@@ -2,6 +2,8 @@
  * `walla/mpi`: the ranks of this job, for programs. Importing it starts nothing; the first use of
  * `world` or `node` initializes MPI, unless staging has, and is collective. Without a launcher, or
  * with WALLA_MPI=off, there is one rank and no MPI.
+ *
+ * @module walla/mpi
  */
 
 import { Communicator } from './communicator.ts';

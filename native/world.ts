@@ -102,8 +102,14 @@ function alone(launcher: Launcher, problem?: WallaError): MpiState {
 
 function open(env: Environment): MpiState {
   const { launcher, complaint } = chooseMpi(env);
-  if (launcher.mpi === undefined) return alone(launcher);
-  const addon = loadMpiAddon(launcher.mpi, launcher);
+  if (launcher.mpi === undefined) return alone(launcher, wantOfServer(launcher, env));
+  let addon: MpiAddon;
+  try {
+    addon = loadMpiAddon(launcher.mpi, launcher);
+  } catch (error) {
+    if (!startsAnyProgram(env)) throw error;
+    return aloneForWantOfMpi(launcher, WallaError.from(error));
+  }
   if (isMpiSpent(env, addon)) {
     const problem = new WallaError(
       'ERR_WALLA_MPI',
@@ -131,6 +137,29 @@ function open(env: Environment): MpiState {
   } catch (error) {
     throw WallaError.from(error, 'ERR_WALLA_MPI');
   }
+}
+
+/**
+ * Whether the launcher offers MPI to every program, whatever it is: srun, PALS and Flux do, mpirun starts MPI
+ * programs. Where nobody has asked for an MPI by WALLA_MPI, its absence is then no error.
+ */
+function startsAnyProgram(env: Environment): boolean {
+  return mpiOfLauncher(env) === undefined && ['', 'release', undefined].includes(env['WALLA_MPI']);
+}
+
+/** Ranks that know of each other, and cannot reach each other: a program that uses MPI must not take itself for one rank. */
+function wantOfServer({ kind, size = 1 }: Launcher, env: Environment): WallaError | undefined {
+  if (kind !== 'slurm' || size === 1 || env['WALLA_MPI'] === 'off') return undefined;
+  return new WallaError('ERR_WALLA_MPI', `srun started ${size} ranks without MPI for them`, {
+    hint: 'say srun --mpi=pmix (Open MPI) or --mpi=pmi2 (MPICH), or set WALLA_MPI=off to make each a world of its own',
+  });
+}
+
+/** Staging does without; a program that uses MPI gets the error. */
+function aloneForWantOfMpi(launcher: Launcher, problem: WallaError): MpiState {
+  if (launcher.rank === 0)
+    writeSync(2, `walla: staging without MPI, one copy a node: ${problem.message}\n`);
+  return alone(ALONE, problem);
 }
 
 /** MPI_Init waits for ever for a rank that does not come. */

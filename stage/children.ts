@@ -7,8 +7,9 @@ import type { LateBuiltins } from '../loader/late-builtins.ts';
 import { hasSyncHooks } from '../loader/node-features.ts';
 import { type AnyFunction, patch } from '../loader/node-internals.ts';
 import { noteOtherThread } from '../loader/shadow/shared-writes.ts';
-import { packageDirectory } from '../native/addon-path.ts';
+import { copiedPackage, packageDirectory } from '../native/addon-path.ts';
 import type { Attachment } from './attachment.ts';
+import { guardedPreload } from './guarded-preload.ts';
 
 const VARIABLE = 'WALLA_ATTACH';
 
@@ -56,12 +57,19 @@ export function shareWithChildren(attachment: Attachment, env: Environment): voi
 }
 
 function addPreload(env: Environment): void {
-  const preload = `${packageDirectory()}/dist/stage.cjs`;
-  const quoted = /[\s"\\]/.test(preload) ? `"${preload.replace(/["\\]/g, '\\$&')}"` : preload;
-  const flag = `--require=${quoted}`;
+  const flag = preloadFlag();
   const present = env['NODE_OPTIONS'];
   if (present?.includes(flag)) return;
   env['NODE_OPTIONS'] = present ? `${flag} ${present}` : flag;
+}
+
+function preloadFlag(): string {
+  const whole = copiedPackage();
+  // A child may start when the copy is gone.
+  if (whole !== undefined) return `--import=${guardedPreload([packageDirectory()], whole)}`;
+  const preload = `${packageDirectory()}/dist/stage.cjs`;
+  const quoted = /[\s"\\]/.test(preload) ? `"${preload.replace(/["\\]/g, '\\$&')}"` : preload;
+  return `--require=${quoted}`;
 }
 
 /** Has workers and children that are given an environment of their own find the stage too. */

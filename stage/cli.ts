@@ -1,26 +1,11 @@
 #!/usr/bin/env node
-import { Command, CommanderError } from 'commander';
-import { cleanCommand } from './cli/clean.ts';
-import { lsCommand } from './cli/ls.ts';
-import { packCommand } from './cli/pack.ts';
-import { reportCommand } from './cli/report.ts';
-import { verifyCommand } from './cli/verify.ts';
+import { CommanderError } from 'commander';
+import { buildProgram } from './cli/commands.ts';
+import { paintReport } from './cli/paint.ts';
 import { WallaError } from './errors.ts';
-import { WALLA_VERSION } from './version.ts';
 
 const EXIT_FAILURE = 1;
 const EXIT_USAGE = 2;
-
-const program = new Command('walla')
-  .description('Packs a Node.js program into one archive and starts it from there on every node.')
-  .version(WALLA_VERSION)
-  .showSuggestionAfterError()
-  .exitOverride()
-  .configureOutput({ outputError: () => undefined });
-
-for (const add of [packCommand, lsCommand, verifyCommand, cleanCommand, reportCommand])
-  add(program);
-for (const command of program.commands) command.copyInheritedSettings(program);
 
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   // The reader of a pipe (`walla ls … | head`) has seen enough.
@@ -29,6 +14,7 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
 });
 
 try {
+  const program = await buildProgram(process.argv[2]);
   await program.parseAsync();
 } catch (error) {
   process.exitCode = report(error);
@@ -41,10 +27,10 @@ function report(error: unknown): number {
     if (error.exitCode === 0) return 0;
     if (error.code === 'commander.help') return EXIT_USAGE;
     const message = error.message.replace(/^error: /, '').replaceAll('\n', ' ');
-    process.stderr.write(new WallaError('ERR_WALLA_USAGE', message).report());
+    process.stderr.write(paintReport(new WallaError('ERR_WALLA_USAGE', message)));
     return EXIT_USAGE;
   }
   const failure = WallaError.from(error);
-  process.stderr.write(failure.report());
+  process.stderr.write(paintReport(failure));
   return failure.code === 'ERR_WALLA_USAGE' ? EXIT_USAGE : EXIT_FAILURE;
 }

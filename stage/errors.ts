@@ -28,7 +28,8 @@ const HINTS = {
   ERR_WALLA_MPI: 'set WALLA_MPI=off to stage without MPI',
   ERR_WALLA_MPI_MISMATCH:
     'start the job with the launcher of the MPI that walla uses, or choose it with WALLA_MPI=openmpi or WALLA_MPI=mpich',
-  ERR_WALLA_DIVERGED: 'start every rank with the same WALLA_ARCHIVE and the same archive options',
+  ERR_WALLA_DIVERGED:
+    "start every rank with the same WALLA_ARCHIVE and options; Open MPI's mpirun passes a variable to other nodes with -x NAME",
   ERR_WALLA_TIMEOUT:
     'look at the rank or node named; if the work only takes long, raise WALLA_TIMEOUT or pack ahead of the job',
   ERR_WALLA_LOCKFILE: 'write the lock file anew: npm install --package-lock-only',
@@ -38,7 +39,7 @@ const HINTS = {
     'pack from an installed tree (npm ci && walla pack ENTRY), or go without with --ignore-scripts',
   ERR_WALLA_TRANSFER:
     'check the network and the file system of the archive, then start the job again',
-  ERR_WALLA_OPTION: 'see the list of variables in the README',
+  ERR_WALLA_OPTION: 'docs/environment.md lists the variables and the values they take',
   ERR_WALLA_INTERNAL: 'this is a fault in walla: please report it with the message above',
 } as const;
 

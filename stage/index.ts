@@ -1,4 +1,8 @@
-/** Public API of package `walla`. */
+/**
+ * Packing, reading and verifying archives from a program, and the errors of walla.
+ *
+ * @module walla
+ */
 export { defaultArchivePath } from './archive-path.ts';
 export { ERROR_CODES, WallaError, type WallaErrorCode, type WallaErrorOptions } from './errors.ts';
 export type { Manifest, ManifestCounts } from './format/manifest.ts';

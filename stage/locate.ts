@@ -5,7 +5,7 @@
 import { closeSync, fstatSync, readSync, realpathSync, writeSync } from 'node:fs';
 import { constants as osConstants } from 'node:os';
 import { loadAddon } from '../native/load-addon.ts';
-import { packageDirectory } from '../native/addon-path.ts';
+import { wholePackage } from '../native/addon-path.ts';
 import { resolutionRules, ruleFlags, userConditions } from './resolution-rules.ts';
 import { defaultArchivePath } from './archive-path.ts';
 import { fitsThisProcess } from './attachment.ts';
@@ -13,7 +13,8 @@ import { WallaError, type WallaErrorCode } from './errors.ts';
 import { decodeManifest, type Manifest } from './format/manifest.ts';
 import { detectLauncher, launcherVariables } from '../native/launcher.ts';
 import type { Entry } from '../loader/commonjs.ts';
-import { clockNs, findLocated } from './located-note.ts';
+import { findLocated } from './located-note.ts';
+import { clockNs } from './node-clock.ts';
 import { readOptions, type StageOptions } from './options.ts';
 import { givenEntry, resolveEntry } from './program-entry.ts';
 import { openFile, openPlain, showArchive } from './archive-source.ts';
@@ -91,6 +92,21 @@ export function locate(
       hint: 'give node a program file, or name an archive with WALLA_ARCHIVE',
     });
   return openCached(givenEntries, entries, options);
+}
+
+/**
+ * Opens a named archive to place it on nodes ahead of a job: what the job will do with it is the job's to check.
+ * @throws WallaError
+ */
+export function locateForPlacing(archive: string, options: StageOptions): LocatedArchive {
+  const opened = open(archive, [], [], options);
+  try {
+    checkMachine(opened);
+    return opened;
+  } catch (error) {
+    closeSync(opened.fd);
+    throw error;
+  }
 }
 
 /** The image that another process on this node checked after this one had started. */
@@ -268,11 +284,16 @@ function findRoots(
   return [...roots];
 }
 
-function checkPlatform({ path, manifest }: LocatedArchive): void {
+function checkMachine({ path, manifest }: LocatedArchive): void {
   const mine = `${process.platform} ${process.arch}`;
   const theirs = `${manifest.platform} ${manifest.arch}`;
   if (mine !== theirs)
     throw new WallaError('ERR_WALLA_PLATFORM', `${path} was packed for ${theirs}, this is ${mine}`);
+}
+
+function checkPlatform(archive: LocatedArchive): void {
+  checkMachine(archive);
+  const { path, manifest } = archive;
   if (manifest.abi !== process.versions.modules)
     throw new WallaError(
       'ERR_WALLA_STALE',
@@ -342,7 +363,7 @@ function packInChild(entries: readonly string[], path: string): void {
     process.execPath,
     [
       ...flags,
-      `${packageDirectory()}/dist/cli.js`,
+      `${wholePackage()}/dist/cli.js`,
       'pack',
       '--quiet',
       '--json',

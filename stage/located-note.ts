@@ -5,6 +5,7 @@
  */
 import { closeSync, ftruncateSync, readFileSync, writeSync } from 'node:fs';
 import { loadAddon } from '../native/load-addon.ts';
+import { bootId, clockNs } from './node-clock.ts';
 import type { StageOptions } from './options.ts';
 import { baseCandidates, chooseBase } from './staging-base.ts';
 import { type HeldImage, StagingDirectory } from './staging-directory.ts';
@@ -21,11 +22,6 @@ interface Note {
   atNs: string;
 }
 
-/** Now, on the clock of `Note.atNs`. */
-export function clockNs(): bigint {
-  return process.hrtime.bigint();
-}
-
 /** Leaves a note that this image is the archive for a program. To be called with the node's lock. */
 export function noteLocated(
   image: HeldImage,
@@ -35,7 +31,7 @@ export function noteLocated(
 ): void {
   let fd = -1;
   try {
-    const note: Note = { question: question(entries, options), boot: boot(), atNs: String(atNs) };
+    const note: Note = { question: question(entries, options), boot: bootId(), atNs: String(atNs) };
     fd = loadAddon().openPrivateFileAt(image.directoryFd, NAME, 'open');
     ftruncateSync(fd, 0);
     writeSync(fd, JSON.stringify(note), 0);
@@ -61,7 +57,7 @@ export function findLocated(entries: readonly string[], options: StageOptions): 
       const directoryFd = addon.openPrivateDirectoryAt(userFd, name, false);
       try {
         const note = read(directoryFd);
-        if (note?.question !== asked || note.boot !== boot() || BigInt(note.atNs) < startNs)
+        if (note?.question !== asked || note.boot !== bootId() || BigInt(note.atNs) < startNs)
           continue;
         const imageFd = addon.openPrivateFileAt(directoryFd, 'image', 'read');
         if (imageFd >= 0) return imageFd;
@@ -91,8 +87,4 @@ function read(directoryFd: number): Note | undefined {
 function question(entries: readonly string[], { archive, stale }: StageOptions): string {
   const text = JSON.stringify([archive ?? null, process.cwd(), stale, entries]);
   return loadAddon().sha256(Buffer.from(text));
-}
-
-function boot(): string {
-  return readFileSync('/proc/sys/kernel/random/boot_id', 'latin1').trim();
 }

@@ -48,6 +48,7 @@ const VARIABLES: Record<string, readonly string[] | undefined> = {
   WALLA_TIMEOUT: undefined,
   WALLA_TRANSPORT: ['auto', 'mpi', 'file', 'http', 'self'],
   WALLA_VERBOSE: ['0', '1'],
+  WALLA_RECORD: undefined,
   // Read by the build alone.
   WALLA_MPICC: undefined,
   WALLA_MPICC_OPENMPI: undefined,
@@ -55,6 +56,7 @@ const VARIABLES: Record<string, readonly string[] | undefined> = {
   // Read by setup and the tests alone.
   WALLA_SETUP_APT: undefined,
   WALLA_SETUP_MPI: undefined,
+  WALLA_TEST_COLLFS: undefined,
   WALLA_TEST_FAULTS: undefined,
   WALLA_TEST_MUTATIONS: undefined,
   WALLA_TEST_NODES: undefined,

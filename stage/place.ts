@@ -32,6 +32,23 @@ export interface ArchivePlan {
   codeCache: CodeCacheFields | undefined;
 }
 
+/** What the root tells the others of its archive. */
+export function archivePlan(archive: LocatedArchive, { transport }: StageOptions): ArchivePlan {
+  const { path, onSharedFile, identity, bytes, manifest } = archive;
+  const { body, counts, codeCache } = manifest;
+  return {
+    path,
+    onSharedFile,
+    transport,
+    identity,
+    bytes,
+    bodyOffset: body.offset,
+    bodySha256: body.sha256,
+    natives: counts.natives,
+    codeCache,
+  };
+}
+
 /** Where the image is on this node. */
 export interface PlacedImage {
   image: HeldImage;

@@ -18,7 +18,7 @@ import { Job, type PhaseTime, timed } from './job.ts';
 import { locate, type LocatedArchive } from './locate.ts';
 import { noteLocated } from './located-note.ts';
 import type { StageOptions } from './options.ts';
-import { type ArchivePlan, place, type PlacedImage, releaseImages } from './place.ts';
+import { type ArchivePlan, archivePlan, place, type PlacedImage, releaseImages } from './place.ts';
 import { givenEntry } from './program-entry.ts';
 import { withNodeLock } from './node-lock.ts';
 import {
@@ -168,21 +168,14 @@ function locateAndPlace(job: Job, given: string | undefined, options: StageOptio
 
 function planOf(
   archive: LocatedArchive,
-  { transport, verbose }: StageOptions,
+  options: StageOptions,
   report: BegunReport | undefined,
 ): FullPlan {
-  const { path, onSharedFile, identity, bytes, manifest, roots, programs } = archive;
-  const { body, counts, abi, conditions, preserveSymlinks, codeCache } = manifest;
+  const { manifest, roots, programs } = archive;
+  const { abi, conditions, preserveSymlinks } = manifest;
+  const { verbose } = options;
   return {
-    path,
-    onSharedFile,
-    transport,
-    identity,
-    bytes,
-    bodyOffset: body.offset,
-    bodySha256: body.sha256,
-    natives: counts.natives,
-    codeCache,
+    ...archivePlan(archive, options),
     roots,
     programs,
     abi,

@@ -10,6 +10,8 @@
  *         files/                    native addons and libraries, with their layout
  *         located                   which question it was found for, and when (located-note.ts)
  *         keep                      present when the image is to outlive its last user
+ *         lease                     present when a job is about to start that wants it (lease.ts)
+ *       walla-<digest>/             what every rank loads of walla itself (own-copy.ts), with a lock as above
  *       <identity>.<pid>-<time>.partial/   the same, while it is being placed
  *
  * The kernel drops a flock when its holder dies, however it dies. So whoever can take the lock of an
@@ -20,6 +22,7 @@ import type { WallaAddon } from '../native/addon.ts';
 import { loadAddon } from '../native/load-addon.ts';
 import { formatBytes } from './format-bytes.ts';
 import { WallaError } from './errors.ts';
+import { endLease, isLeased, writeLease } from './lease.ts';
 import { memoryRoom } from './memory-limit.ts';
 import { lockInTime } from './timed-lock.ts';
 
@@ -78,18 +81,30 @@ export class StagingDirectory {
     });
   }
 
-  /** Gives an image up before this process ends. The last holder removes it, unless it is to be kept. */
-  release(held: HeldImage): void {
-    this.#behindGate((userFd) => {
+  /**
+   * Gives an image up before this process ends. The last holder removes it, unless it is to be kept.
+   * @returns whether this process was the last
+   */
+  release(held: HeldImage): boolean {
+    const wasLast = this.#behindGate((userFd) => {
       const name = held.path.slice(this.path.length + 1);
       // Turning our shared lock into an exclusive one works exactly when nobody else has one.
       const last = this.#addon.lock(held.lockFd, 'exclusive', false);
-      if (last && !this.#addon.listDirectory(held.directoryFd).includes(KEEP))
-        this.#addon.removeTreeAt(userFd, name);
+      if (last && !this.#isRetained(held.directoryFd)) this.#addon.removeTreeAt(userFd, name);
       closeSync(held.lockFd);
       closeSync(held.directoryFd);
+      return last;
     });
     this.removeIfEmpty();
+    return wasLast;
+  }
+
+  /** Has an image outlive this process: for good ('keep'), or until the job comes that it was placed for ('lease'). */
+  retain(held: HeldImage, how: 'keep' | 'lease'): void {
+    this.#behindGate(() => {
+      if (how === 'lease') writeLease(this.#addon, held.directoryFd);
+      else closeSync(this.#addon.openPrivateFileAt(held.directoryFd, KEEP, 'open'));
+    });
   }
 
   /**
@@ -202,6 +217,7 @@ export class StagingDirectory {
       return undefined;
     }
     this.#addon.lock(lockFd, 'shared', true);
+    endLease(this.#addon, directoryFd);
     return { path: `${this.path}/${identity}`, directoryFd, lockFd };
   }
 
@@ -234,11 +250,17 @@ export class StagingDirectory {
       return true; // not a directory of ours: it has no business here
     }
     try {
-      if (!kept && this.#addon.listDirectory(directoryFd).includes(KEEP)) return false;
+      if (!kept && this.#isRetained(directoryFd)) return false;
       return this.#isUnlocked(directoryFd, 'lock');
     } finally {
       closeSync(directoryFd);
     }
+  }
+
+  #isRetained(directoryFd: number): boolean {
+    return (
+      this.#addon.listDirectory(directoryFd).includes(KEEP) || isLeased(this.#addon, directoryFd)
+    );
   }
 
   /** Whether nobody holds a lock on a file; also true where there is none. */

@@ -1,8 +1,10 @@
 /** Runs programs under a chosen Node.js, alone or as ranks, and says what came out. */
 import {
+  cpSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
+  readFileSync,
   realpathSync,
   rmSync,
   symlinkSync,
@@ -77,6 +79,24 @@ export class Application {
   remove(): void {
     rmSync(this.root, { recursive: true, force: true });
   }
+}
+
+/** Puts the package, as it was built, into the node_modules of a project, with what it depends on. */
+export function installPackage(project: string): void {
+  const modules = join(project, 'node_modules');
+  const place = (name: string): string => {
+    mkdirSync(dirname(join(modules, name)), { recursive: true });
+    return join(modules, name);
+  };
+  // A copy, since a link would make all of the repository part of the project.
+  for (const part of ['dist', 'package.json'])
+    cpSync(join(packageRoot, part), place(`walla/${part}`), { recursive: true });
+  const { dependencies } = JSON.parse(readFileSync(join(packageRoot, 'package.json'), 'utf8')) as {
+    dependencies: Record<string, string>;
+  };
+  for (const name of Object.keys(dependencies))
+    symlinkSync(join(packageRoot, 'node_modules', name), place(name));
+  symlinkSync('../walla/dist/cli.js', place('.bin/walla'));
 }
 
 /** What walla has in a staging base; empty after every job. */

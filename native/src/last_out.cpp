@@ -20,6 +20,8 @@ namespace {
 
 constexpr const char* kGate = ".gate";
 constexpr const char* kKeep = "keep";
+// Another job is about to start that wants it; stage/lease.ts.
+constexpr const char* kLease = "lease";
 // Others hold the gate for moments. Past this they are stopped, and the next job sweeps.
 constexpr int kGateTries = 2000;
 constexpr long kGatePauseNs = 1000 * 1000;
@@ -54,7 +56,9 @@ bool removeBehindGate(const std::string& parent, const std::string& name, int lo
   // Turning our shared lock into an exclusive one works exactly when nobody else has one.
   if (!lockFile(lockFd, LockMode::exclusive, false)) return false;
   const UniqueFd image = openPrivateDirectory(user.get(), name, false);
-  if (openPrivateFile(image.get(), kKeep, OpenHow::read).valid()) return false;
+  for (const char* reason : {kKeep, kLease}) {
+    if (openPrivateFile(image.get(), reason, OpenHow::read).valid()) return false;
+  }
   removeTree(user.get(), name);
   if (listNames(user.get()).size() == 1) {
     // Only the gate is left. Whoever waits for it notices that it is gone, and makes a new one.

@@ -3,11 +3,12 @@ import type { Command } from 'commander';
 import { given } from '../options.ts';
 import { baseCandidates } from '../staging-base.ts';
 import { StagingDirectory } from '../staging-directory.ts';
+import { addExamples } from './examples.ts';
 import { count } from './text.ts';
 
 /** Adds `walla clean`. */
 export function cleanCommand(program: Command): void {
-  program
+  const command = program
     .command('clean')
     .description('remove the images on this node that no process uses, kept ones included')
     .option('--json', 'print the names removed as JSON on stdout')
@@ -21,4 +22,8 @@ export function cleanCommand(program: Command): void {
       else if (!flags.quiet)
         process.stderr.write(`walla: removed ${count(removed.length, 'image')}\n`);
     });
+  addExamples(command, [
+    ['walla clean', 'on this node'],
+    ['mpirun --map-by ppr:1:node walla clean -q', 'on each node, by Open MPI'],
+  ]);
 }

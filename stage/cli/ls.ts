@@ -1,4 +1,5 @@
 import type { Command } from 'commander';
+import { addExamples } from './examples.ts';
 import { formatMode, formatName } from './text.ts';
 
 interface Flags {
@@ -8,7 +9,7 @@ interface Flags {
 
 /** Adds `walla ls`. */
 export function lsCommand(program: Command): void {
-  program
+  const command = program
     .command('ls')
     .description('list what an archive holds')
     .argument('<archive>')
@@ -28,6 +29,11 @@ export function lsCommand(program: Command): void {
         print(flags.long ? `${columns.join(' ')} ${name}${target}` : name);
       }
     });
+  addExamples(command, [
+    ['walla ls app.walla', 'the names'],
+    ['walla ls -l app.walla | sort -k2 -n', 'by size'],
+    ['walla ls --json app.walla', 'with the table of resolutions'],
+  ]);
 }
 
 function print(line: string): void {

@@ -2,6 +2,7 @@ import { rm } from 'node:fs/promises';
 import { InvalidArgumentError, Option, type Command } from 'commander';
 import type { PackagesSummary } from '../pack/lockfile/locked-tree.ts';
 import type { PackSummary } from '../pack/pack.ts';
+import { addExamples } from './examples.ts';
 import { progressBar } from './progress.ts';
 import { formatBytes } from '../format-bytes.ts';
 import { count, formatName } from './text.ts';
@@ -34,7 +35,7 @@ function collectOmitted(value: string, before: string[]): string[] {
 
 /** Adds `walla pack`. */
 export function packCommand(program: Command): void {
-  program
+  const command = program
     .command('pack')
     .description('write a program and everything it can load into one archive')
     .usage('[options] ENTRY... [-- ARGUMENTS]')
@@ -80,6 +81,12 @@ export function packCommand(program: Command): void {
       const [entries, args] = splitOperands(operands, command.parent?.args ?? []);
       await run(entries, args, flags);
     });
+  addExamples(command, [
+    ['walla pack app.mjs -o app.walla', 'pack a program'],
+    ['walla pack app.mjs --record -- --size 8', 'and what one run with these arguments loads'],
+    ["walla pack app.mjs --include 'locale/**' --exclude '**/*.map'", 'more, and less'],
+    ['walla pack app.mjs --learn report.json', 'and what a run with WALLA_REPORT missed'],
+  ]);
 }
 
 /** commander drops the `--` that separates entries from the arguments of a recorded run. */
@@ -93,7 +100,7 @@ function splitOperands(operands: string[], raw: string[]): [entries: string[], a
 async function run(entries: string[], args: string[], flags: Flags): Promise<void> {
   const { pack } = await import('../pack/pack.ts');
   const { resolutionRules } = await import('../resolution-rules.ts');
-  const bar = await progressBar(flags.quiet === true || flags.json === true);
+  const bar = await progressBar(flags.quiet === true);
   let summary: PackSummary;
   try {
     summary = await pack({

@@ -1,4 +1,5 @@
 import type { Command } from 'commander';
+import { addExamples } from './examples.ts';
 import { count } from './text.ts';
 
 interface Flags {
@@ -10,7 +11,7 @@ interface Flags {
 
 /** Adds `walla report`. */
 export function reportCommand(program: Command): void {
-  program
+  const command = program
     .command('report')
     .description('make a page of what a run with WALLA_REPORT=<file> wrote')
     .argument('<file>', 'the report')
@@ -18,14 +19,6 @@ export function reportCommand(program: Command): void {
     .option('--trace <file>', 'write a trace for Perfetto or chrome://tracing too')
     .option('--json', 'print the report on stdout; write the page only with -o')
     .option('-q, --quiet', 'print nothing but errors')
-    .addHelpText(
-      'after',
-      `
-Examples:
-  $ WALLA_REPORT=.walla/report.json mpirun -n 512 node --import walla/stage app.mjs
-  $ walla report .walla/report.json -o report.html
-  $ walla report .walla/report.json --json | jq .phases.transfer.work`,
-    )
     .action(async (file: string, flags: Flags) => {
       const { writeReport } = await import('../report-page/write.ts');
       const { report, written } = await writeReport(file, flags);
@@ -39,4 +32,9 @@ Examples:
           `walla: wrote ${name}: ${ranks}, ${missed === 1 ? '1 miss' : `${missed} misses`}\n`,
         );
     });
+  addExamples(command, [
+    ['walla report .walla/report.json -o report.html', 'make a page of it'],
+    ['walla report .walla/report.json --json | jq .phases.transfer.work', 'for a script'],
+    ['walla run -n 4 --report r.json -- node app.mjs', 'what writes one'],
+  ]);
 }

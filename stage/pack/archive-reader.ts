@@ -90,11 +90,22 @@ export async function openFile(file: string): Promise<FileHandle> {
   throw new WallaError('ERR_WALLA_ARCHIVE_FORMAT', `${file} is not a file`);
 }
 
-/** Hex SHA-256 of a file from an offset to its end. */
-export async function sha256From(file: string, from: number): Promise<string> {
+/**
+ * Hex SHA-256 of a file from an offset to its end.
+ * @param onBytes told how many bytes are done
+ */
+export async function sha256From(
+  file: string,
+  from: number,
+  onBytes?: (done: number) => void,
+): Promise<string> {
   const hash = createHash('sha256');
   const stream = createReadStream(file, { start: from, highWaterMark: 1024 * 1024 });
-  for await (const chunk of stream as AsyncIterable<Buffer>) hash.update(chunk);
+  let done = 0;
+  for await (const chunk of stream as AsyncIterable<Buffer>) {
+    hash.update(chunk);
+    onBytes?.((done += chunk.length));
+  }
   return hash.digest('hex');
 }
 

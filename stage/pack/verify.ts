@@ -10,19 +10,27 @@ import { isCode } from './source-tree.ts';
 import { verifyIndex } from './verify-index.ts';
 import { verifyMembers } from './verify-members.ts';
 
+export interface VerifiedArchive {
+  manifest: Manifest;
+  bytes: number;
+}
+
+type OnBytes = (done: number, total: number) => void;
+
 /**
  * Checks everything an archive says about itself: the manifest's digest, the body's digest, every
  * number of the index, and each tar header against the index. Reads compressed archives too. Says
  * nothing about what the packed program does: whoever may write an archive runs code as its user.
+ * @param onBytes told how far the digest is
  * @throws ERR_WALLA_ARCHIVE_DAMAGED, ERR_WALLA_ARCHIVE_FORMAT, ERR_WALLA_ARCHIVE_MISSING
  */
-export async function verifyArchive(file: string): Promise<{ manifest: Manifest; bytes: number }> {
-  if (!(await isGzip(file))) return verifyPlain(file);
+export async function verifyArchive(file: string, onBytes?: OnBytes): Promise<VerifiedArchive> {
+  if (!(await isGzip(file))) return verifyPlain(file, onBytes);
   const directory = await mkdtemp(join(tmpdir(), 'walla-verify-'));
   try {
     const plain = join(directory, 'archive');
     await gunzip(file, plain);
-    return await verifyPlain(plain);
+    return await verifyPlain(plain, onBytes);
   } finally {
     await rm(directory, { recursive: true, force: true });
   }
@@ -47,12 +55,12 @@ async function gunzip(file: string, target: string): Promise<void> {
   }
 }
 
-async function verifyPlain(file: string): Promise<{ manifest: Manifest; bytes: number }> {
+async function verifyPlain(file: string, onBytes?: OnBytes): Promise<VerifiedArchive> {
   const { handle, bytes, manifest, index } = await openArchive(file);
   try {
     const { offset, sha256 } = manifest.body;
-    if ((await sha256From(file, offset)) !== sha256)
-      throw damaged(`the body of ${file} does not match its digest`);
+    const digest = await sha256From(file, offset, (done) => onBytes?.(done, bytes - offset));
+    if (digest !== sha256) throw damaged(`the body of ${file} does not match its digest`);
     const entries = verifyIndex(index, manifest);
     await verifyMembers(handle, entries, offset, bytes);
     return { manifest, bytes };

@@ -4,7 +4,7 @@
  */
 import { closeSync, constants, openSync, unlinkSync } from 'node:fs';
 import { loadAddon } from '../../native/load-addon.ts';
-import { packageDirectory } from '../../native/addon-path.ts';
+import { wholePackage } from '../../native/addon-path.ts';
 import { launcherVariables } from '../../native/launcher.ts';
 import { WallaError } from '../errors.ts';
 import { faultOfChild } from '../fault.ts';
@@ -85,7 +85,7 @@ function fetch(
   const { spawnSync } = process.getBuiltinModule('node:child_process');
   const { stdout, stderr, status, signal, error } = spawnSync(
     process.execPath,
-    [`${packageDirectory()}/dist/fetch.js`],
+    [`${wholePackage()}/dist/fetch.js`],
     {
       env: { ...childEnvironment(), ...faultOfChild(faultPoint) },
       input: JSON.stringify(request),

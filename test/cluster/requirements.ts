@@ -23,6 +23,10 @@ const PACKAGE_OF: Record<string, string> = {
   'mpicc.openmpi': 'libopenmpi-dev',
   'mpirun.mpich': 'mpich',
   'mpicc.mpich': 'libmpich-dev',
+  munged: 'munge',
+  slurmctld: 'slurmctld',
+  slurmd: 'slurmd',
+  srun: 'slurm-client',
 };
 
 let namespaceTrial: { problem: string | undefined } | undefined;

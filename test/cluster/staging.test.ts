@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { statSync } from 'node:fs';
 import { after, before, describe, test } from 'node:test';
-import { Application, packProgram, preload } from '../run-node.ts';
+import { Application, cli, packProgram, preload } from '../run-node.ts';
 import { Cluster, type ClusterNode, type RunResult } from './cluster.ts';
 
 const skip = Cluster.unavailableReason() ?? false;
@@ -21,6 +21,7 @@ import { hostname } from 'node:os';
 import dep from 'dep';
 const asset = readFileSync(new URL('./asset.bin', import.meta.url));
 console.log('host', hostname(), dep, asset.length, import.meta.url);
+if (process.argv[2] === 'fail') process.exit(3);
 `;
 
 describe('staging on several nodes', { skip }, () => {
@@ -155,5 +156,38 @@ describe('staging on several nodes', { skip }, () => {
         await node.run(['rm', '/dev/shm/fill']);
       }
     });
+  }
+
+  test('walla run prestages each node once, its ranks receive nothing, and nothing stays', async () => {
+    const launch = (slots: number[], ...program: string[]) => {
+      const [command = '', ...words] = cluster.mpirunCommand([], { slots });
+      const ranks = words[words.indexOf('-n') + 1] ?? '';
+      const launcher = [command, ...words.filter((word) => !['-n', ranks].includes(word))].join(
+        ' ',
+      );
+      const options = ['--launcher', launcher, '-n', ranks, '--archive', archive, '--verbose'];
+      return cluster.run(
+        [process.execPath, cli, 'run', ...options, '--', process.execPath, ...program],
+        {
+          timeoutMs: 120_000,
+        },
+      );
+    };
+    const { code, stdout, stderr } = await launch([2, 2, 2], app.path('app.mjs'));
+    assert.equal(code, 0, stderr);
+    assert.equal(stdout.trim().split('\n').length, 6);
+    assert.match(stderr, /is on 3 nodes, 3 received it/);
+    assert.match(stderr, /for 6 ranks; 0 nodes received it/);
+    for (const node of cluster.nodes) assert.deepEqual(await leftOn(node), []);
+
+    // Ranks that are killed leave what walla run then removes from the other nodes too.
+    const failed = await launch([1, 1], app.path('app.mjs'), 'fail');
+    assert.equal(failed.code, 3, failed.stderr);
+    for (const node of cluster.nodes) assert.deepEqual(await leftOn(node), []);
+  });
+
+  async function leftOn(node: ClusterNode): Promise<string[]> {
+    const { stdout } = await node.run(['find', '/dev/shm', '-name', 'walla*']);
+    return stdout.split('\n').filter(Boolean);
   }
 });
