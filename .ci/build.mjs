@@ -20,6 +20,7 @@ import {
 import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { must, root, say } from './shared.mjs';
+import { buildTypes } from './types.mjs';
 
 const { values: options } = parseArgs({
   options: {
@@ -179,10 +180,7 @@ for (const name of readdirSync(dist)) {
   if (/^chunk-\w+\.js$/.test(name) && !names.has(name)) rmSync(path.join(dist, name));
 }
 
-if (options.types) {
-  rmSync(path.join(dist, 'types'), { recursive: true, force: true });
-  must(process.execPath, ['node_modules/typescript/bin/tsc', '-p', 'tsconfig.build.json']);
-}
+if (options.types) buildTypes();
 
 if (options.native && present('native/build.mjs')) {
   must(process.execPath, ['native/build.mjs', '--quiet']);

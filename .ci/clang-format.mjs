@@ -17,7 +17,10 @@ if (!has('clang-format')) {
   say('left out: the format of C++ files (no clang-format here: apt-get install clang-format)');
   process.exit(0);
 }
-const patterns = ['native', 'test', 'bench'].flatMap((top) => [`${top}/**/*.h`, `${top}/**/*.cpp`]);
+const patterns = ['native', 'test', 'bench'].flatMap((top) => [
+  `${top}/**/*.[ch]`,
+  `${top}/**/*.cpp`,
+]);
 const listed = spawnSync('git', ['ls-files', '-z', '--', ...patterns.map((p) => `:(glob)${p}`)], {
   cwd: root,
   encoding: 'utf8',

@@ -119,6 +119,10 @@ export interface FreshCheckOptions {
   followLinks: boolean;
   /** Compare lock files and package.json files alone. */
   locksOnly: boolean;
+  /** Leave out what is in node_modules, which was packed without being installed. */
+  exceptPackages?: boolean;
+  /** Leave out what Yarn's Plug'n'Play has in zip files and `__virtual__`, which were packed unpacked. */
+  exceptZips?: boolean;
 }
 
 /** A comparison that is under way. */

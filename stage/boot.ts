@@ -11,10 +11,11 @@ import { locateEarly } from './locate.ts';
 import { readOptions, type StageOptions } from './options.ts';
 import { holdOwnCopy } from './own-copy.ts';
 import { attachInherited, stage } from './stage.ts';
+import { isForeignPlatform, lacksNativeCore, runUnstaged } from './unstaged.ts';
 
 const DONE = Symbol.for('walla.stage');
 
-/** Never throws: a failure ends the process, or is said and the program runs unstaged. */
+/** Never throws: a failure ends the process, or is said and the program runs unstaged (unstaged.ts). */
 export function preload(): void {
   const nodeMs = performance.now();
   // Not on globalThis, whose names programs list.
@@ -22,6 +23,7 @@ export function preload(): void {
   // The same file can come twice, by --import and through NODE_OPTIONS.
   if (isHooksThread || shared[DONE] || process.env['WALLA'] === 'off') return;
   Object.defineProperty(shared, DONE, { value: true });
+  if (isForeignPlatform()) return runUnstaged();
   try {
     if (isMainThread) holdOwnCopy();
     if (process.env['WALLA_ATTACH'] && attachInherited(readOptions(process.env))) return;
@@ -36,7 +38,9 @@ export function preload(): void {
       return readOptions(process.env);
     });
     if (launcher.release) releaseMpi();
-  } catch (error) {
-    fail(WallaError.from(error));
+  } catch (thrown) {
+    const error = WallaError.from(thrown);
+    if (lacksNativeCore(error)) runUnstaged();
+    else fail(error);
   }
 }

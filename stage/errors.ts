@@ -23,7 +23,8 @@ const HINTS = {
     'set WALLA_DIR to a larger node-local directory, or leave files out with --exclude',
   ERR_WALLA_NO_MEMORY: 'give the job more memory per node, or leave files out with --exclude',
   ERR_WALLA_STAGING_DIRECTORY: 'set WALLA_DIR to a node-local directory that only you can write',
-  ERR_WALLA_NATIVE: 'build the native core with `npm run build`, or run on linux x64 with glibc',
+  ERR_WALLA_NATIVE:
+    'install walla again on linux x64 with glibc, or build the native core: docs/building.md',
   ERR_WALLA_MPI: 'set WALLA_MPI=off to stage without MPI',
   ERR_WALLA_MPI_MISMATCH:
     'start the job with the launcher of the MPI that walla uses, or choose it with WALLA_MPI=openmpi or WALLA_MPI=mpich',
@@ -31,6 +32,11 @@ const HINTS = {
     "start every rank with the same WALLA_ARCHIVE and options; Open MPI's mpirun passes a variable to other nodes with -x NAME",
   ERR_WALLA_TIMEOUT:
     'look at the rank or node named; if the work only takes long, raise WALLA_TIMEOUT or pack ahead of the job',
+  ERR_WALLA_LOCKFILE: 'write the lock file anew: npm install --package-lock-only',
+  ERR_WALLA_INTEGRITY:
+    'if the package is meant to have changed, write the lock file anew; if not, do not run it',
+  ERR_WALLA_INSTALL_SCRIPT:
+    'pack from an installed tree (npm ci && walla pack ENTRY), or go without with --ignore-scripts',
   ERR_WALLA_TRANSFER:
     'check the network and the file system of the archive, then start the job again',
   ERR_WALLA_OPTION: 'docs/environment.md lists the variables and the values they take',

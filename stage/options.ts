@@ -121,6 +121,32 @@ export function given(value: string | undefined): string | undefined {
   return value === '' ? undefined : value;
 }
 
+/**
+ * How packages and archives are downloaded: the directory for those that are kept, node-local or not, private to the
+ * user (undefined: none are), and how long a server may be silent.
+ * @throws WallaError ERR_WALLA_OPTION
+ */
+export function downloadSettings(env: Environment): {
+  downloads: string | undefined;
+  timeoutMs: number;
+} {
+  return {
+    downloads: downloadsDirectory(given(env['WALLA_DOWNLOADS']), env),
+    timeoutMs: readSeconds(env, 'WALLA_HTTP_TIMEOUT', 30) * 1000,
+  };
+}
+
+/** @param named what WALLA_DOWNLOADS says */
+export function downloadsDirectory(
+  named: string | undefined,
+  env: Environment,
+): string | undefined {
+  if (named === 'off') return undefined;
+  const { XDG_CACHE_HOME: cache, HOME: home } = env;
+  const parent = named ?? (cache?.startsWith('/') ? cache : home && `${home}/.cache`);
+  return parent && `${parent}/walla-${process.geteuid?.() ?? 0}`;
+}
+
 function readSeconds(env: Environment, name: string, standard: number): number {
   const text = given(env[name]);
   if (text === undefined) return standard;

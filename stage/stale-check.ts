@@ -88,6 +88,8 @@ function begin(archive: CheckedArchive, stale: StageOptions['stale']): BegunChec
     limit: NAMED_DIFFERENCES + 1,
     followLinks: archive.manifest.preserveSymlinks,
     locksOnly: stale === 'lockfile',
+    exceptPackages: archive.manifest.packages === 'lockfile',
+    exceptZips: archive.manifest.packages === 'pnp',
   });
   return { check, startMs };
 }

@@ -64,6 +64,8 @@ Napi::Value beginCheck(const Napi::CallbackInfo& info) {
   options.limit = bytesOf(given.Get("limit"));
   options.followLinks = given.Get("followLinks").ToBoolean();
   options.locksOnly = given.Get("locksOnly").ToBoolean();
+  options.exceptPackages = given.Get("exceptPackages").ToBoolean();
+  options.exceptZips = given.Get("exceptZips").ToBoolean();
   auto check =
       std::make_unique<FreshnessCheck>(fdArgument(info, 0), stringArgument(info, 1), options);
   auto external = Napi::External<FreshnessCheck>::New(

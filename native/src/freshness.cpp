@@ -80,6 +80,18 @@ std::unordered_set<std::string_view> namesMissed(const Index& index) {
   return names;
 }
 
+/// Whether one of a path's names is of a directory whose packages are not to be compared.
+bool isOfPackages(std::string_view path, const FreshnessOptions& options) {
+  while (!path.empty()) {
+    const size_t end = std::min(path.find('/'), path.size());
+    const std::string_view name = path.substr(0, end);
+    if (options.exceptPackages && name == "node_modules") return true;
+    if (options.exceptZips && (name == "__virtual__" || endsWith(name, ".zip"))) return true;
+    path.remove_prefix(std::min(end + 1, path.size()));
+  }
+  return false;
+}
+
 class Comparison {
  public:
   Comparison(const Index& index, int rootFd, const FreshnessOptions& options,
@@ -137,6 +149,7 @@ class Comparison {
       const std::string_view name = entry.path.substr(entry.path.rfind('/') + 1);
       if (!entry.isFile() || (name != "package.json" && !isLockFile(name))) return;
     }
+    if (whole && isOfPackages(entry.path, options_)) return;
     ++compared_;
     // A damaged record describes no file: pack again.
     if (!whole) return report("", Reason::changed);
@@ -217,6 +230,7 @@ class Comparison {
   /// Whether a name that came or went can change what some specifier resolves to.
   bool counts(const Entry& directory, std::string_view name, uint8_t type) const {
     if (name == ".walla") return false;
+    if (options_.exceptPackages && name == "node_modules") return false;
     if (directory.has(layout::kFlagFrozen) || isLockFile(name)) return true;
     // A package; but not the caches that tools keep there.
     if (isNodeModules(directory.path) && type != DT_REG) return name.front() != '.';

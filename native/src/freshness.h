@@ -29,6 +29,10 @@ struct FreshnessOptions {
   bool followLinks = false;
   /// Looks at lock files and package.json files alone.
   bool locksOnly = false;
+  /// Leaves out node_modules and what is below: packed from a registry, not from the tree.
+  bool exceptPackages = false;
+  /// Leaves out directories that stand for zip files, and `__virtual__`: Yarn's Plug'n'Play.
+  bool exceptZips = false;
 };
 
 /// Compares an index with the source tree by lstat, once for each entry, from several threads,

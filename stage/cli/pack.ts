@@ -1,5 +1,6 @@
 import { rm } from 'node:fs/promises';
-import { Option, type Command } from 'commander';
+import { InvalidArgumentError, Option, type Command } from 'commander';
+import type { PackagesSummary } from '../pack/lockfile/locked-tree.ts';
 import type { PackSummary } from '../pack/pack.ts';
 import { addExamples } from './examples.ts';
 import { progressBar } from './progress.ts';
@@ -14,6 +15,9 @@ interface Flags {
   exclude: string[];
   conditions: string[];
   codeCache?: boolean;
+  lockfile?: string;
+  omit: string[];
+  ignoreScripts?: boolean;
   gzip?: boolean;
   json?: boolean;
   quiet?: boolean;
@@ -21,6 +25,13 @@ interface Flags {
 }
 
 const collect = (value: string, before: string[]) => [...before, value];
+
+const OMITTED = ['dev', 'optional', 'peer'];
+
+function collectOmitted(value: string, before: string[]): string[] {
+  if (OMITTED.includes(value)) return [...before, value];
+  throw new InvalidArgumentError(`It is one of ${OMITTED.join(', ')}.`);
+}
 
 /** Adds `walla pack`. */
 export function packCommand(program: Command): void {
@@ -50,6 +61,17 @@ export function packCommand(program: Command): void {
     .option(
       '--code-cache',
       'run the first entry once and add the code V8 compiled (Node.js 22 and later)',
+    )
+    .option('--lockfile <file>', "take packages from npm's registry, as its lock file says")
+    .option(
+      '--omit <type>',
+      'with --lockfile: leave out dev, optional or peer; repeatable',
+      collectOmitted,
+      [],
+    )
+    .option(
+      '--ignore-scripts',
+      'with --lockfile: pack packages that need an install script as they are',
     )
     .option('--gzip', 'write FILE.gz instead, for storage and slow links')
     .option('--dry-run', 'find out what would be packed, write nothing')
@@ -90,13 +112,18 @@ async function run(entries: string[], args: string[], flags: Flags): Promise<voi
       record: flags.record ? args : undefined,
       codeCache: flags.codeCache ? args : undefined,
       learn: flags.learn,
+      lockfile: flags.lockfile,
+      omit: flags.omit,
+      ignoreScripts: flags.ignoreScripts,
       dryRun: flags.dryRun,
       progress: bar,
     });
   } finally {
     bar.stop();
   }
-  const { file, vanished } = summary;
+  const { file, vanished, packages } = summary;
+  if (packages && !flags.quiet && !flags.json)
+    process.stderr.write(`walla: ${packagesSentence(packages)}\n`);
   if (vanished.length > 0) process.stderr.write(`walla: ${goneSentence(vanished)}\n`);
   if (flags.gzip && !flags.dryRun) {
     const { gzipFile } = await import('../pack/gzip.ts');
@@ -117,6 +144,11 @@ function goneSentence(paths: string[]): string {
   const listed = paths.slice(0, LISTED_FILES).map(formatName).join(', ');
   const more = paths.length - LISTED_FILES;
   return `not there any more, not packed: ${listed}${more > 0 ? ` and ${more} more` : ''}`;
+}
+
+function packagesSentence({ packages, downloaded, receivedBytes }: PackagesSummary): string {
+  const kept = packages - downloaded;
+  return `${count(packages, 'package')}: ${downloaded} downloaded (${formatBytes(receivedBytes)}), ${kept} kept from before`;
 }
 
 function sentence(summary: PackSummary, dryRun: boolean): string {

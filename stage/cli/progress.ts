@@ -17,6 +17,10 @@ export async function progressBar(quiet: boolean): Promise<ProgressBar> {
       bar.setTotal(found);
       bar.update(done, { phase: 'tracing', unit: 'files' });
     },
+    onPackages: (done, total) => {
+      bar.setTotal(total);
+      bar.update(done, { phase: 'downloading', unit: 'packages' });
+    },
     onBytes: (done, total) => {
       bar.setTotal(Math.round(total / MEBIBYTE));
       bar.update(Math.round(done / MEBIBYTE), { phase: 'writing', unit: 'MiB' });

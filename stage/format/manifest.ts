@@ -45,6 +45,8 @@ export interface Manifest {
   dataBytes: number;
   body: { offset: number; bytes: number; sha256: string };
   fingerprint: string;
+  /** Where packages came from, if they do not lie in the tree as files: they are not to be compared with it. */
+  packages?: 'lockfile' | 'pnp';
   codeCache?: CodeCacheFields;
   sha256: string;
 }
@@ -137,6 +139,7 @@ function isManifest(value: Record<string, unknown>): value is Record<string, unk
     isDigest(body['sha256']) &&
     isDigest(value['fingerprint']) &&
     isCodeCache(value['codeCache']) &&
+    [undefined, 'lockfile', 'pnp'].includes(value['packages'] as undefined) &&
     isDigest(value['sha256'])
   );
 }

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { closeSync, createReadStream, fstatSync, openSync, readSync } from 'node:fs';
 import { mkdir, open, rename, rm, type FileHandle } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { dirname } from 'node:path';
 import * as tar from 'tar-stream';
 import { WallaError } from '../errors.ts';
 import { INDEX_NAME, MANIFEST_NAME } from '../format/index-layout.ts';
@@ -138,8 +138,7 @@ async function writeBody(
     await write({ ...own, name: INDEX_NAME, size: index.length }, index);
     for (const { member, entry } of plan.members) {
       if (member.type !== 'file') await addBuffer(pack, member, undefined);
-      else
-        await Promise.race([addFile(pack, member, entry, join(contents.root, entry.path)), failed]);
+      else await Promise.race([addFile(pack, member, entry, contents.source(entry.path)), failed]);
     }
     pack.finalize();
     await drained;

@@ -12,11 +12,16 @@ const LEFT_OUT = /\/(?:\.git|\.hg|\.svn|\.walla)\//;
  */
 export class AssetFinder {
   readonly #directory: string;
+  readonly #source: (path: string) => string;
   readonly #cache = {};
 
-  /** @param directory taken for the working directory of the program */
-  constructor(directory: string) {
+  /**
+   * @param directory taken for the working directory of the program
+   * @param source where the content of a file is to be read
+   */
+  constructor(directory: string, source: (path: string) => string) {
     this.#directory = directory;
+    this.#source = source;
   }
 
   /** @param paths absolute paths of modules */
@@ -44,7 +49,7 @@ export class AssetFinder {
       depth: 1,
       ts: false,
       cache: this.#cache,
-      readFile: readRegularFile,
+      readFile: (path) => readRegularFile(this.#source(path)),
       // nft's own resolution is not asked: Node.js settles names later.
       resolve: (specifier, parent, _job, commonjs) => {
         if (specifier.startsWith(sep)) files.get(parent)?.add(specifier);

@@ -1,4 +1,4 @@
-import { readdirSync, type BigIntStats, type Dirent } from 'node:fs';
+import type { BigIntStats } from 'node:fs';
 import { dirname, join, relative, resolve } from 'node:path';
 import { FLAG_COMPLETE, FLAG_ELF, FLAG_FROZEN } from '../format/index-layout.ts';
 import {
@@ -12,12 +12,14 @@ import { WallaError } from '../errors.ts';
 import { isSafePath } from './entry-path.ts';
 import { readFacts } from './file-facts.ts';
 import { isLockFile } from './lock-files.ts';
-import { unreadable, type SourceTree } from './source-tree.ts';
+import type { SourceTree } from './source-tree.ts';
 import type { Trace, TracedResolution } from './trace.ts';
 
 /** What goes into an archive, with paths relative to the root, sorted as the format wants it. */
 export interface Contents {
   root: string;
+  /** Where the content of an entry is to be read. */
+  source: (path: string) => string;
   entries: IndexEntry[];
   resolutions: IndexResolution[];
 }
@@ -59,11 +61,11 @@ export function contentsOf(
   for (const path of directories) {
     const stat = tree.stat(path);
     if (!stat?.isDirectory()) continue;
-    const listing = list(path, directories.has(`${path}/${WALLA_DIRECTORY}`));
+    const listing = tree.names(path, directories.has(`${path}/${WALLA_DIRECTORY}`));
     for (const lock of lockFiles(path, listing)) {
       const lockStat = tree.stat(lock);
       if (!lockStat?.isFile() || trace.files.has(lock) || isExcluded(lock)) continue;
-      const { flags } = readFacts(lock, lockStat, undefined, false);
+      const { flags } = readFacts(tree.source(lock), lockStat, undefined, false);
       entries.push({ ...common(toRelative(lock), lockStat), flags });
     }
     const frozen = path.includes('/node_modules/') ? FLAG_FROZEN : 0;
@@ -84,7 +86,8 @@ export function contentsOf(
       compareBytes(a.specifier, b.specifier) ||
       compareBytes(a.kind, b.kind),
   );
-  return { root, entries, resolutions };
+  const source = (path: string) => tree.source(join(root, path));
+  return { root, source, entries, resolutions };
 }
 
 export function isNative(entry: IndexEntry): boolean {
@@ -146,35 +149,6 @@ function searchedDirectory(path: string, pattern: string, tree: SourceTree): str
   let directory = resolve(dirname(path), fixed.slice(0, fixed.lastIndexOf('/') + 1));
   while (directory !== '/' && !tree.stat(directory)?.isDirectory()) directory = dirname(directory);
   return directory;
-}
-
-/**
- * Children of a directory; undefined when a name is not UTF-8, which the format cannot hold.
- * @param withOwn whether walla's own directory counts: only where something in it is packed
- */
-export function list(path: string, withOwn = false): ListingRecord[] | undefined {
-  let children: Dirent[];
-  try {
-    children = readdirSync(path, { withFileTypes: true });
-  } catch (error) {
-    throw unreadable(path, error);
-  }
-  const records = children
-    .filter(({ name }) => withOwn || name !== WALLA_DIRECTORY)
-    .map((child) => ({ name: child.name, type: directoryType(child) }));
-  if (records.some(({ name }) => name.includes('\ufffd'))) return undefined;
-  return records.sort((a, b) => compareBytes(a.name, b.name));
-}
-
-/** `d_type` of dirent.h. */
-function directoryType(child: Dirent): number {
-  if (child.isFile()) return 8;
-  if (child.isDirectory()) return 4;
-  if (child.isSymbolicLink()) return 10;
-  if (child.isFIFO()) return 1;
-  if (child.isCharacterDevice()) return 2;
-  if (child.isBlockDevice()) return 6;
-  return child.isSocket() ? 12 : 0;
 }
 
 function encodeResolution(found: TracedResolution, root: string): IndexResolution {

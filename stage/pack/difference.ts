@@ -5,8 +5,7 @@ import { join } from 'node:path';
 import { WallaError } from '../errors.ts';
 import type { ReadEntry } from '../format/index-reader.ts';
 import { openArchive, readAt, type OpenArchive } from './archive-reader.ts';
-import { list } from './contents.ts';
-import { isCode, unreadable } from './source-tree.ts';
+import { isCode, unreadable, list } from './source-tree.ts';
 
 export interface Difference {
   /** Relative to the archive's root. */

@@ -2,7 +2,7 @@ import { lstatSync, readlinkSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { FLAG_COMPLETE, FLAG_FROZEN } from '../format/index-layout.ts';
 import type { IndexReader, ReadEntry } from '../format/index-reader.ts';
-import { list } from './contents.ts';
+import { list } from './source-tree.ts';
 import { isLockFile } from './lock-files.ts';
 
 /** Names that can change how something else resolves, in a directory that holds more than code. */

@@ -1,5 +1,4 @@
-import { relative } from 'node:path';
-import { dirname, resolve } from 'node:path';
+import { dirname, relative, resolve } from 'node:path';
 import { defaultArchivePath } from '../archive-path.ts';
 import { WallaError } from '../errors.ts';
 import { codeCacheTag } from '../code-cache.ts';
@@ -16,6 +15,10 @@ import { Patterns } from './globs.ts';
 import { includedFiles } from './include.ts';
 import { libcName } from './libc.ts';
 import { addLearnt, learn } from './learn.ts';
+import type { AssembledTree } from './assembled-tree.ts';
+import { type Mirror, MirroredTree } from './mirror.ts';
+import { treeForPrograms } from './tree-for-programs.ts';
+import type { PackOptions, PackSummary } from './pack-options.ts';
 import { record } from './record.ts';
 import { resolutionRules, sorted } from '../resolution-rules.ts';
 import { Resolver } from './resolver.ts';
@@ -23,59 +26,23 @@ import { SourceTree } from './source-tree.ts';
 import { makeWallaDirectory, notesPath, readNotes, writeNotes } from './trace-notes.ts';
 import { trace } from './trace.ts';
 
-export interface PackProgress {
-  /** Files found and looked at so far, while tracing. */
-  onFiles?: ((found: number, done: number) => void) | undefined;
-  /** Bytes written so far. */
-  onBytes?: ((done: number, total: number) => void) | undefined;
-}
-
-export interface PackOptions {
-  /** Programs to pack, relative to `directory`. */
-  entries: string[];
-  /** Archive to write; beside the first entry if left out (see `defaultArchivePath`). */
-  output?: string | undefined;
-  /** Base of relative paths and globs; the working directory if left out. */
-  directory?: string | undefined;
-  include?: string[] | undefined;
-  exclude?: string[] | undefined;
-  /** User conditions; those of this process if left out. */
-  conditions?: string[] | undefined;
-  preserveSymlinks?: boolean | undefined;
-  /** Runs the first entry once with these arguments and adds what it loads. */
-  record?: string[] | undefined;
-  /** Runs the first entry once with these arguments and adds V8's code caches of what it loads. */
-  codeCache?: string[] | undefined;
-  /** Report of a run with WALLA_REPORT, relative to `directory`: adds what it missed. */
-  learn?: string | undefined;
-  /** Finds out what would be packed, writes nothing. */
-  dryRun?: boolean | undefined;
-  progress?: PackProgress | undefined;
-}
-
-export interface PackSummary {
-  /** Absolute path of the archive. */
-  file: string;
-  /** False if the archive was there already and still matches the source tree. */
-  written: boolean;
-  bytes: number;
-  manifest: Manifest | ManifestFields;
-  /** Files whose content had to be read to trace them. */
-  traced: number;
-  /** Files of the report that are not there any more. */
-  vanished: string[];
-  elapsedMs: number;
-}
+export type { PackOptions, PackProgress, PackSummary } from './pack-options.ts';
 
 /**
  * Packs programs and everything they can load into one archive.
- * @throws ERR_WALLA_NO_ENTRY, ERR_WALLA_UNREADABLE, ERR_WALLA_PACK, ERR_WALLA_REPORT, ERR_WALLA_USAGE
+ * @throws ERR_WALLA_NO_ENTRY, ERR_WALLA_UNREADABLE, ERR_WALLA_PACK, ERR_WALLA_REPORT, ERR_WALLA_USAGE; with
+ *   `lockfile` ERR_WALLA_LOCKFILE, ERR_WALLA_INTEGRITY, ERR_WALLA_INSTALL_SCRIPT, ERR_WALLA_TRANSFER, ERR_WALLA_PLATFORM too
  */
 export async function pack(options: PackOptions): Promise<PackSummary> {
+  let assembled: AssembledTree | undefined;
   try {
-    return await new Packing(options).run();
+    const packing = new Packing(options);
+    assembled = await packing.assembledTree();
+    return await packing.run(assembled);
   } catch (error) {
     throw WallaError.from(error, 'ERR_WALLA_PACK');
+  } finally {
+    assembled?.mirror.remove();
   }
 }
 
@@ -112,6 +79,9 @@ class Packing {
       conditions: this.#conditions,
       preserveSymlinks: this.#preserveSymlinks,
       nodePath: process.env['NODE_PATH'] ?? '',
+      ...(options.lockfile !== undefined && {
+        lockfile: resolve(this.#directory, options.lockfile),
+      }),
       node: process.version,
       walla: WALLA_VERSION,
     });
@@ -123,7 +93,18 @@ class Packing {
     return first;
   }
 
-  async run(): Promise<PackSummary> {
+  /** Where the packages are put together for this pack; undefined where they are packed as they lie. */
+  assembledTree(): Promise<AssembledTree | undefined> {
+    const { lockfile } = this.#options;
+    return treeForPrograms(
+      lockfile === undefined ? undefined : resolve(this.#directory, lockfile),
+      this.#entries.map(({ real }) => real),
+      this.#options,
+    );
+  }
+
+  /** @param assembled what to pack instead of the tree as it lies */
+  async run(assembled?: AssembledTree): Promise<PackSummary> {
     const { record: recordArguments, learn: report, dryRun, progress } = this.#options;
     const learnt =
       report === undefined
@@ -135,7 +116,7 @@ class Packing {
     // Before anything is looked at: it changes the directory that is about to be packed.
     if (!dryRun) makeWallaDirectory(this.#first.given);
     const notes = readNotes(this.#notesPath);
-    if (recordArguments === undefined && learnt === undefined && !dryRun) {
+    if (recordArguments === undefined && learnt === undefined && !assembled && !dryRun) {
       const current = await this.#upToDate(notes.archives.get(this.#file));
       if (current !== undefined) return current;
     } else if (recordArguments !== undefined) {
@@ -151,9 +132,9 @@ class Packing {
     }
 
     const tag = dryRun ? undefined : this.#makeCodeCache();
-    const { contents, traced, facts } = await this.#trace(notes, tag !== undefined);
-    const fields = this.#manifestFields(contents, tag);
-    if (dryRun) return this.#summary(false, 0, fields, traced);
+    const { contents, traced, facts } = await this.#trace(notes, tag !== undefined, assembled);
+    const fields = this.#manifestFields(contents, tag, assembled);
+    if (dryRun) return this.#summary(false, 0, fields, traced, assembled);
     const manifest = await writeArchive({
       file: this.#file,
       contents,
@@ -161,8 +142,9 @@ class Packing {
       onBytes: progress?.onBytes,
     });
     notes.archives.set(this.#file, manifest.sha256);
-    writeNotes(this.#notesPath, { ...notes, facts });
-    return this.#summary(true, manifest.body.offset + manifest.body.bytes, manifest, traced);
+    if (!assembled) writeNotes(this.#notesPath, { ...notes, facts });
+    const bytes = manifest.body.offset + manifest.body.bytes;
+    return this.#summary(true, bytes, manifest, traced, assembled);
   }
 
   #makeCodeCache(): string | undefined {
@@ -194,21 +176,33 @@ class Packing {
     }
   }
 
-  async #trace(notes: ReturnType<typeof readNotes>, hasCodeCache: boolean) {
-    const { include = [], exclude = [], progress } = this.#options;
-    const tree = new SourceTree(this.#preserveSymlinks);
+  async #trace(
+    notes: ReturnType<typeof readNotes>,
+    hasCodeCache: boolean,
+    assembled: AssembledTree | undefined,
+  ) {
+    const { include = [], exclude = [], ignoreScripts, progress } = this.#options;
+    const mirror = assembled?.mirror;
+    // From here on paths are those of the mirror, where there is one.
+    const inside = (path: string) => mirror?.inside(path) ?? path;
+    const tree = mirror
+      ? new MirroredTree(mirror, this.#preserveSymlinks)
+      : new SourceTree(this.#preserveSymlinks);
     const resolver = new Resolver({
       conditions: this.#conditions,
       preserveSymlinks: this.#preserveSymlinks,
+      pnp: assembled?.pnp,
     });
     try {
-      const entries = this.#entries.map(({ real }) => real);
-      const directory = dirname(tree.scope(dirname(this.#first.real))?.path ?? this.#first.real);
-      const excluded = new Patterns(exclude, this.#directory);
+      const entries = this.#entries.map(({ real }) => inside(real));
+      const first = inside(this.#first.real);
+      const base = inside(this.#directory);
+      const directory = dirname(tree.scope(dirname(first))?.path ?? first);
+      const excluded = new Patterns(exclude, base);
       const found = await trace({
         entries,
         include: [
-          ...includedFiles(include, this.#directory, dirname(this.#first.real)),
+          ...includedFiles(include, base, dirname(first)),
           ...notes.recorded.files,
           ...(hasCodeCache ? [codeCachePath(this.#first.real)] : []),
         ],
@@ -220,10 +214,17 @@ class Packing {
         known: notes.facts,
         onFiles: progress?.onFiles,
       });
-      for (const { given } of this.#entries) tree.follow(given);
-      const given = this.#entries.flatMap(({ given, real }) => (given === real ? [] : [given]));
+      if (!ignoreScripts)
+        assembled?.refuseInstallScripts?.((place) =>
+          [...found.files.keys()].some((path) => path.startsWith(`${place}/`)),
+        );
+      for (const { given } of this.#entries) if (isIn(mirror, given)) tree.follow(inside(given));
+      const given = this.#entries.flatMap(({ given, real }) =>
+        given === real ? [] : [inside(given)],
+      );
       const contents = contentsOf(found, tree, given, (path) => excluded.match(path));
-      return { contents, traced: found.read, facts: found.facts };
+      const root = mirror?.outside(contents.root) ?? contents.root;
+      return { contents: { ...contents, root }, traced: found.read, facts: found.facts };
     } finally {
       await resolver.close();
     }
@@ -232,6 +233,7 @@ class Packing {
   #manifestFields(
     { root, entries, resolutions }: Contents,
     codeCacheTag: string | undefined,
+    assembled: AssembledTree | undefined,
   ): ManifestFields {
     const count = (type: number) => entries.filter(({ mode }) => (mode & 0o170000) === type).length;
     const files = entries.filter(({ mode }) => (mode & 0o170000) === 0o100000);
@@ -256,6 +258,7 @@ class Packing {
       },
       dataBytes: files.reduce((sum, { size }) => sum + size, 0),
       fingerprint: fingerprint(entries),
+      ...(assembled && { packages: assembled.packages }),
       ...(codeCacheTag === undefined
         ? {}
         : { codeCache: this.#codeCacheFields(root, codeCacheTag) }),
@@ -271,6 +274,7 @@ class Packing {
     bytes: number,
     manifest: Manifest | ManifestFields,
     traced: number,
+    assembled?: AssembledTree,
   ): PackSummary {
     const elapsedMs = performance.now() - this.#started;
     return {
@@ -280,7 +284,12 @@ class Packing {
       manifest,
       traced,
       vanished: this.#vanished,
+      ...(assembled?.summary && { packages: assembled.summary }),
       elapsedMs,
     };
   }
+}
+
+function isIn(mirror: Mirror | undefined, path: string): boolean {
+  return mirror === undefined || mirror.isMirrored(mirror.inside(path));
 }

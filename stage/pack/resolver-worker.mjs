@@ -11,7 +11,17 @@ import Module from 'node:module';
 import { dirname, isAbsolute } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import vm from 'node:vm';
-import { parentPort } from 'node:worker_threads';
+import { parentPort, workerData } from 'node:worker_threads';
+
+const { pnp, conditions } = workerData ?? {};
+const require = Module.createRequire(import.meta.url);
+if (pnp) require(pnp.runtime).setup();
+/** Of Yarn: it takes the place of Node.js's own for imports. */
+const pnpResolve = pnp?.loader && (await import(pathToFileURL(pnp.loader).href)).resolve;
+const importConditions = [
+  ...['node', 'import', 'node-addons', ...(process.features.require_module ? ['module-sync'] : [])],
+  ...(conditions ?? []),
+];
 
 const types = new Map();
 const parents = new Map();
@@ -29,7 +39,7 @@ parentPort.on('message', async ({ id, requests }) => {
 async function viaImport(parent, specifier) {
   let url;
   try {
-    url = new URL(import.meta.resolve(specifier, pathToFileURL(parent).href));
+    url = new URL(await importUrl(specifier, pathToFileURL(parent).href));
   } catch (error) {
     return absent(error);
   }
@@ -42,6 +52,12 @@ async function viaImport(parent, specifier) {
   if (type === 'special') return null;
   // import.meta.resolve answers with a URL even where there is no file; an import would fail.
   return failedImport(parent, specifier);
+}
+
+async function importUrl(specifier, parentURL) {
+  if (!pnpResolve) return import.meta.resolve(specifier, parentURL);
+  const own = (name) => ({ url: import.meta.resolve(name, parentURL) });
+  return (await pnpResolve(specifier, { parentURL, conditions: importConditions }, own)).url;
 }
 
 /** Nothing can run: the name was just found to lead to no file, so the import fails before loading. */

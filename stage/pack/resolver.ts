@@ -31,6 +31,8 @@ export type Answer =
 export interface ResolverOptions {
   conditions: string[];
   preserveSymlinks: boolean;
+  /** Yarn's Plug'n'Play runtime to ask instead of Node.js alone, and its loader for imports. */
+  pnp?: { runtime: string; loader: string | undefined } | undefined;
 }
 
 /** Puts questions to Node.js, in a worker (see resolver-worker.mjs). Close it when done. */
@@ -43,7 +45,7 @@ export class Resolver {
   #next = 0;
   #failure: unknown;
 
-  constructor({ conditions, preserveSymlinks }: ResolverOptions) {
+  constructor({ conditions, preserveSymlinks, pnp }: ResolverOptions) {
     this.#worker = new Worker(new URL('./resolver-worker.mjs', import.meta.url), {
       execArgv: [
         '--experimental-import-meta-resolve',
@@ -52,6 +54,7 @@ export class Resolver {
         ...userConditions(conditions).map((condition) => `--conditions=${condition}`),
         ...(preserveSymlinks ? ['--preserve-symlinks'] : []),
       ],
+      workerData: { pnp, conditions: userConditions(conditions) },
       // Preloads and conditions of NODE_OPTIONS must not reach it: conditions were passed above.
       env: { ...process.env, NODE_OPTIONS: '' },
     });

@@ -1,6 +1,16 @@
-import { lstatSync, readFileSync, readlinkSync, statSync, type BigIntStats } from 'node:fs';
+import {
+  lstatSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  statSync,
+  type BigIntStats,
+  type Dirent,
+} from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { WallaError } from '../errors.ts';
+import { compareBytes, type ListingRecord } from '../format/index-writer.ts';
+import { WALLA_DIRECTORY } from '../archive-path.ts';
 import type { PackageType } from './module-format.ts';
 
 export interface LinkRecord {
@@ -25,10 +35,9 @@ export class SourceTree {
   /** `lstat`, or `stat` when links are to be seen as what they lead to; undefined if absent. */
   stat(path: string): BigIntStats | undefined {
     if (this.#stats.has(path)) return this.#stats.get(path);
-    const look = this.#preserveSymlinks ? statSync : lstatSync;
     let found: BigIntStats | undefined;
     try {
-      found = look(path, { bigint: true, throwIfNoEntry: false });
+      found = this.look(path);
     } catch (error) {
       if (!isCode(error, 'ENOTDIR', 'ELOOP', 'ENOENT')) throw unreadable(path, error);
     }
@@ -50,10 +59,36 @@ export class SourceTree {
     if (!stat?.isSymbolicLink()) return stat === undefined ? undefined : own;
     const known = this.links.get(own);
     if (known !== undefined) return known.target;
-    const text = readlinkSync(own);
-    const target = this.follow(resolve(parent, text), depth + 1);
+    const text = this.linkText(own);
+    const target = this.follow(this.linkTarget(own, text), depth + 1);
     if (target !== undefined) this.links.set(own, { text, stat, target });
     return target;
+  }
+
+  /** Where the content of a file is to be read. */
+  source(path: string): string {
+    return path;
+  }
+
+  /**
+   * Children of a directory; undefined when a name is not UTF-8, which the format cannot hold.
+   * @param withOwn whether walla's own directory counts
+   */
+  names(path: string, withOwn: boolean): ListingRecord[] | undefined {
+    return list(path, withOwn);
+  }
+
+  protected look(path: string): BigIntStats | undefined {
+    const look = this.#preserveSymlinks ? statSync : lstatSync;
+    return look(path, { bigint: true, throwIfNoEntry: false });
+  }
+
+  protected linkText(path: string): string {
+    return readlinkSync(path);
+  }
+
+  protected linkTarget(path: string, text: string): string {
+    return resolve(dirname(path), text);
   }
 
   /** The package.json that governs a file, and its "type". Looks where Node.js looks. */
@@ -89,4 +124,33 @@ export function isCode(error: unknown, ...codes: string[]): boolean {
 export function unreadable(path: string, cause: unknown): WallaError {
   const reason = cause instanceof Error ? cause.message : String(cause);
   return new WallaError('ERR_WALLA_UNREADABLE', `cannot read ${path}: ${reason}`, { cause });
+}
+
+/**
+ * Children of a directory; undefined when a name is not UTF-8, which the format cannot hold.
+ * @param withOwn whether walla's own directory counts: only where something in it is packed
+ */
+export function list(path: string, withOwn = false): ListingRecord[] | undefined {
+  let children: Dirent[];
+  try {
+    children = readdirSync(path, { withFileTypes: true });
+  } catch (error) {
+    throw unreadable(path, error);
+  }
+  const records = children
+    .filter(({ name }) => withOwn || name !== WALLA_DIRECTORY)
+    .map((child) => ({ name: child.name, type: directoryType(child) }));
+  if (records.some(({ name }) => name.includes('\ufffd'))) return undefined;
+  return records.sort((a, b) => compareBytes(a.name, b.name));
+}
+
+/** `d_type` of dirent.h. */
+function directoryType(child: Dirent): number {
+  if (child.isFile()) return 8;
+  if (child.isDirectory()) return 4;
+  if (child.isSymbolicLink()) return 10;
+  if (child.isFIFO()) return 1;
+  if (child.isCharacterDevice()) return 2;
+  if (child.isBlockDevice()) return 6;
+  return child.isSocket() ? 12 : 0;
 }

@@ -87,7 +87,7 @@ class Tracer {
 
   constructor(options: TraceOptions) {
     this.#options = options;
-    this.#assets = new AssetFinder(options.directory);
+    this.#assets = new AssetFinder(options.directory, (path) => options.tree.source(path));
   }
 
   async run(): Promise<Trace> {
@@ -147,7 +147,7 @@ class Tracer {
     const scope = tree.scope(dirname(path));
     let facts = known.get(path);
     if (facts === undefined || !isCurrent(facts, stat, scope?.type ?? null, asModule)) {
-      facts = readFacts(path, stat, scope?.type, asModule);
+      facts = readFacts(tree.source(path), stat, scope?.type, asModule);
       this.#read += 1;
     }
     this.#facts.set(path, facts);

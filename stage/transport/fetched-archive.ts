@@ -8,7 +8,7 @@ import { wholePackage } from '../../native/addon-path.ts';
 import { launcherVariables } from '../../native/launcher.ts';
 import { WallaError } from '../errors.ts';
 import { faultOfChild } from '../fault.ts';
-import type { StageOptions } from '../options.ts';
+import { downloadsDirectory, type StageOptions } from '../options.ts';
 import { baseCandidates, chooseBase } from '../staging-base.ts';
 import { parseArchiveUrl, showUrl, withoutSecrets } from './archive-url.ts';
 import type { FetchReply, FetchRequest } from './fetch/request.ts';
@@ -25,7 +25,7 @@ type Fetched = Extract<FetchReply, { ok: true }>;
  */
 export function downloadArchive(archive: string, options: StageOptions): number {
   const url = parseArchiveUrl(archive);
-  const downloads = downloadsDirectory(options);
+  const downloads = downloadsDirectory(options.downloads, process.env);
   return intoAnonymousFile(options, (fd) => {
     const { kept } = download(url, fd, 'locate.middle', options.httpTimeoutMs, downloads, options);
     if (kept === undefined || downloads === undefined) return fd;
@@ -72,14 +72,6 @@ function download(
 ): Fetched {
   const request = { kind: 'download', url: url.href, timeoutMs, downloads } as const;
   return fetch({ ...request, downloadsNamed: named !== undefined }, [targetFd], url, faultPoint);
-}
-
-/** Where downloads are kept: node-local or not, private to the user. */
-function downloadsDirectory({ downloads }: StageOptions): string | undefined {
-  if (downloads === 'off') return undefined;
-  const { XDG_CACHE_HOME: cache, HOME: home } = process.env;
-  const parent = downloads ?? (cache?.startsWith('/') ? cache : home && `${home}/.cache`);
-  return parent && `${parent}/walla-${process.geteuid?.() ?? 0}`;
 }
 
 /** @param descriptors what the child has as 3 and on */

@@ -1,4 +1,5 @@
 /** One GET: redirects followed by hand, so that credentials stay with the origin they were given for. */
+import { readFileSync } from 'node:fs';
 import type { IncomingHttpHeaders } from 'node:http';
 import { type Dispatcher, EnvHttpProxyAgent, request } from 'undici';
 import { WallaError } from '../../errors.ts';
@@ -19,11 +20,17 @@ export interface Response {
   body: Dispatcher.ResponseData['body'];
 }
 
+/** Settings by npm's names, which win over the environment. */
+interface AgentSettings {
+  get(key: string): string | undefined;
+}
+
 /** Takes http_proxy, https_proxy and no_proxy from the environment; plain http goes to a proxy without a tunnel. */
-export function makeAgent(timeoutMs: number): Dispatcher {
+export function makeAgent(timeoutMs: number, settings?: AgentSettings): Dispatcher {
   try {
     return new EnvHttpProxyAgent({
-      connect: { timeout: timeoutMs },
+      connect: { timeout: timeoutMs, ...trustOf(settings) },
+      ...proxiesOf(settings),
       // The watchdog looks after these: undici lets a server off that sends a byte now and then.
       headersTimeout: 0,
       bodyTimeout: 0,
@@ -37,8 +44,37 @@ export function makeAgent(timeoutMs: number): Dispatcher {
   }
 }
 
+function proxiesOf(settings: AgentSettings | undefined): {
+  httpProxy?: string;
+  httpsProxy?: string;
+  noProxy?: string;
+} {
+  const httpProxy = settings?.get('proxy');
+  const httpsProxy = settings?.get('https-proxy') ?? httpProxy;
+  const noProxy = settings?.get('noproxy');
+  return {
+    ...(httpProxy !== undefined && isUrl(httpProxy) && { httpProxy }),
+    ...(httpsProxy !== undefined && isUrl(httpsProxy) && { httpsProxy }),
+    ...(noProxy !== undefined && { noProxy }),
+  };
+}
+
+/** npm writes `null` and `false` for none. */
+function isUrl(text: string): boolean {
+  return /^https?:/.test(text);
+}
+
+function trustOf(settings: AgentSettings | undefined): { ca?: Buffer; rejectUnauthorized?: false } {
+  const cafile = settings?.get('cafile');
+  return {
+    ...(cafile !== undefined && cafile !== 'null' && { ca: readFileSync(cafile) }),
+    ...(settings?.get('strict-ssl') === 'false' && { rejectUnauthorized: false as const }),
+  };
+}
+
 /**
- * @param start URL with its credentials; they are sent to its origin alone, and so are headers that only it should see
+ * @param start URL with its credentials; they are sent to its origin alone
+ * @param authorization header for that origin, instead of one with the URL's user and password
  * @throws Interrupted, or WallaError when it is of no use to try again
  */
 export async function get(
@@ -46,10 +82,12 @@ export async function get(
   headers: Record<string, string>,
   agent: Dispatcher,
   watchdog: Watchdog,
+  authorization = basicAuthorization(start),
 ): Promise<Response> {
   let url = start;
   for (let redirects = 0; ; redirects++) {
-    const response = await send(url, start, headers, agent, watchdog);
+    const own = url.origin === start.origin && authorization ? { authorization } : {};
+    const response = await send(url, start, { ...headers, ...own }, agent, watchdog);
     const { location } = response.headers;
     if (!REDIRECTS.has(response.status) || location === undefined) return response;
     discard(response);
@@ -79,7 +117,6 @@ async function send(
     'user-agent': `walla/${WALLA_VERSION}`,
     'accept-encoding': 'identity',
     ...headers,
-    ...(url.origin === start.origin ? authorization(start) : {}),
   };
   watchdog.expectHeaders();
   try {
@@ -96,10 +133,10 @@ async function send(
   }
 }
 
-function authorization({ username, password }: URL): Record<string, string> {
-  if (username === '' && password === '') return {};
+function basicAuthorization({ username, password }: URL): string | undefined {
+  if (username === '' && password === '') return undefined;
   const both = `${safeDecode(username)}:${safeDecode(password)}`;
-  return { authorization: `Basic ${Buffer.from(both).toString('base64')}` };
+  return `Basic ${Buffer.from(both).toString('base64')}`;
 }
 
 function redirected(from: URL, location: string, start: URL): URL {
