@@ -1,9 +1,11 @@
-/* For MPICH 4.0 over UCX's TCP, by LD_PRELOAD: goes on with UCX's work while MPI_Finalize waits for the launcher.
+/* For MPICH 4.0 over UCX's TCP, by LD_PRELOAD: goes on with UCX's work while MPI_Finalize waits for
+   the launcher.
 
-   MPI_Finalize closes the connections of a rank, for which the other side has to acknowledge what was sent,
-   and then waits for all ranks by a barrier of the launcher: a read of the socket PMI_FD, during which
-   nothing is acknowledged. So ranks that are through keep those that are not from ending, now and then for
-   ever. Newer releases of MPICH, and transports of hardware that acknowledges by itself, are not concerned. */
+   MPI_Finalize closes the connections of a rank, for which the other side has to acknowledge what
+   was sent, and then waits for all ranks by a barrier of the launcher: a read of the socket PMI_FD,
+   during which nothing is acknowledged. So ranks that are through keep those that are not from
+   ending, now and then for ever. Newer releases of MPICH, and transports of hardware that
+   acknowledges by itself, are not concerned. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <poll.h>
@@ -20,7 +22,8 @@ static void* next(const char* name) {
   return function != NULL ? function : dlsym(dlopen("libucp.so.0", RTLD_LAZY | RTLD_NOLOAD), name);
 }
 
-/* What UCX's functions take and return, as far as it matters here: pointers, and a status of one byte. */
+/* What UCX's functions take and return, as far as it matters here: pointers, and a status of one
+ * byte. */
 signed char ucp_worker_create(void* context, const void* parameters, void** worker) {
   signed char (*const create)(void*, const void*, void**) = next("ucp_worker_create");
   const signed char status = create(context, parameters, worker);

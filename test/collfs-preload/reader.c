@@ -1,5 +1,5 @@
-/* A program that knows nothing of collfs. It reads files below a directory and says of each call on each
-   rank "NAME shared", "NAME own", or what went wrong; of calls on names "NAME ok".
+/* A program that knows nothing of collfs. It reads files below a directory and says of each call on
+   each rank "NAME shared", "NAME own", or what went wrong; of calls on names "NAME ok".
 
        reader DIRECTORY SCENARIO */
 #define _GNU_SOURCE
@@ -138,8 +138,8 @@ static void statuses(void) {
   check("fstat", fstat(fd, &status) == 0 && same(&status, &real));
   check("fstat64", fstat64(fd, &large) == 0 && large.st_ino == real.st_ino);
   check("fstatat empty", fstatat(fd, "", &status, AT_EMPTY_PATH) == 0 && same(&status, &real));
-  check("statx empty", statx(fd, "", AT_EMPTY_PATH, STATX_BASIC_STATS, &wide) == 0 &&
-                           wide.stx_ino == real.st_ino);
+  check("statx empty",
+        statx(fd, "", AT_EMPTY_PATH, STATX_BASIC_STATS, &wide) == 0 && wide.stx_ino == real.st_ino);
 #ifdef __x86_64__
   check("__xstat", old_stat(1, at("file"), &status) == 0 && same(&status, &real));
   check("__lxstat", old_lstat(1, at("link"), &status) == 0 && S_ISLNK(status.st_mode));
@@ -212,7 +212,8 @@ static void listings(void) {
   check("many directories", good);
 }
 
-/* What only one rank does, in ways that cannot be collective; the others do not wait, nor does it. */
+/* What only one rank does, in ways that cannot be collective; the others do not wait, nor does it.
+ */
 
 static void inHandler(int number) {
   struct stat status;
@@ -306,8 +307,7 @@ int main(int argc, char** argv) {
   if (strcmp(scenario, "serialized") == 0) {
     int provided;
     MPI_Init_thread(&argc, &argv, MPI_THREAD_SERIALIZED, &provided);
-    contents(provided == MPI_THREAD_SERIALIZED ? "serialized" : "more",
-             open(at("file"), O_RDONLY));
+    contents(provided == MPI_THREAD_SERIALIZED ? "serialized" : "more", open(at("file"), O_RDONLY));
   } else {
     MPI_Init(&argc, &argv);
   }

@@ -23,8 +23,8 @@ static napi_value beside(napi_env env, napi_callback_info info) {
   if (dladdr((void*)&beside, &self) != 0) {
     char path[4096];
     const char* slash = strrchr(self.dli_fname, '/');
-    snprintf(path, sizeof path, "%.*s/data.txt",
-             slash ? (int)(slash - self.dli_fname) : 0, self.dli_fname);
+    snprintf(path, sizeof path, "%.*s/data.txt", slash ? (int)(slash - self.dli_fname) : 0,
+             self.dli_fname);
     FILE* file = fopen(path, "r");
     if (file != NULL) {
       text[fread(text, 1, sizeof text - 1, file)] = '\0';
