@@ -7,7 +7,10 @@ import { run } from './tools.mjs';
 const BASE = ['-std=c++17', '-Wall', '-Wextra', '-Werror', '-pthread'];
 export const COMPILE = [...BASE, '-O2', '-fPIC', '-fvisibility=hidden'];
 // nodelete: a worker that ends unloads its addons, but the mapped image and its strings stay.
-export const SHARED = ['-shared', '-s', '-pthread', '-Wl,-z,nodelete', '-ldl'];
+export const SHARED = [
+  ...['-shared', '-s', '-pthread', '-Wl,-z,nodelete', '-ldl'],
+  `-Wl,--version-script=${join(native, 'build', 'exports.map')}`,
+];
 export const TEST = [...BASE, '-O1', '-g'];
 export const SANITIZE = ['-fsanitize=address,undefined', '-fno-sanitize-recover=all'];
 /** The C++ bindings of MPI are gone from the standard, and warn where they are left. */
