@@ -13,7 +13,8 @@ describeUnderEachMpi('libcollfs', skip, ({ mpi, words }) => {
     assertPassed(run(mpi.command, job), ranks);
   }
 
-  for (const ranks of [1, 2, 4, 7]) {
+  // MPICH's ranks never sleep: seven of them take a minute on few processors, which cluster.test.ts spends.
+  for (const ranks of mpi.abi === 'mpich' && !everything ? [1, 2, 4] : [1, 2, 4, 7]) {
     it(`does all operations as libc does on ${ranks}, each rank as root`, () => {
       passes(ranks, 'operations_test', ranks === 2 ? ['large'] : []);
     });
