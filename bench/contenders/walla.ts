@@ -45,18 +45,22 @@ export const codeCache: Contender = {
   after: (nodes) => onEach(nodes, REMOVE_IMAGES),
 };
 
-/** The image is on the nodes before the job begins. */
+/** Image and walla itself are on the nodes before the job begins. */
 export const prestaged: Contender = {
   name: 'walla prestaged',
   isolates:
-    'walla with the image on the nodes before the job: what is left is the comparison with the tree, and Node.js finding walla',
-  prepare: (site) => Promise.resolve(pack(site) ?? staged(site, archiveOf(site), true)),
-  before: async (nodes, site, { env, cwd }) => {
-    const result = await site.cluster.mpirun(
-      [site.node.path, '--no-warnings', ...STAGED, '-e', '0'],
-      { slots: onlyOn(site, nodes), cwd, env: { ...env, WALLA_VERBOSE: '0' }, timeoutMs: 300_000 },
-    );
+    'walla stage before the job, as walla run does it: what is left is the comparison with the tree, and Node.js finding the program',
+  prepare: (site) => Promise.resolve(pack(site) ?? staged(site, archiveOf(site))),
+  before: async (nodes, site, job) => {
+    const words = ['stage', '--json', archiveOf(site)];
+    const result = await site.cluster.mpirun([site.node.path, cliOf(site), ...words], {
+      slots: onlyOn(site, nodes),
+      cwd: job.cwd,
+      timeoutMs: 300_000,
+    });
     if (result.code !== 0) throw new Error(result.stderr);
+    const said = JSON.parse(result.stdout) as { import: string };
+    job.command.splice(1, STAGED.length, '--import', said.import);
   },
   after: (nodes) => onEach(nodes, REMOVE_IMAGES),
 };
@@ -65,11 +69,15 @@ function onlyOn({ cluster }: Site, nodes: readonly ClusterNode[]): number[] {
   return cluster.nodes.map((node) => (nodes.includes(node) ? 1 : 0));
 }
 
+function cliOf({ application }: Site): string {
+  return join(application, 'node_modules/walla/dist/cli.js');
+}
+
 function archiveOf({ shared }: Site): string {
   return join(shared, 'application.walla');
 }
 
-function staged({ node, entry, application }: Site, archive?: string, keep = false): Job {
+function staged({ node, entry, application }: Site, archive?: string): Job {
   return {
     command: [node.path, ...STAGED, PROBE_HERE, entry],
     cwd: application,
@@ -77,13 +85,11 @@ function staged({ node, entry, application }: Site, archive?: string, keep = fal
       // The time of each phase.
       WALLA_VERBOSE: '1',
       ...(archive !== undefined && { WALLA_ARCHIVE: archive }),
-      ...(keep && { WALLA_KEEP: '1' }),
     },
   };
 }
 
 function pack(site: Site, archive = archiveOf(site), ...flags: string[]): string | undefined {
-  const cli = join(site.application, 'node_modules/walla/dist/cli.js');
-  const words = [cli, 'pack', '--quiet', ...flags, '-o', archive, site.entry];
+  const words = [cliOf(site), 'pack', '--quiet', ...flags, '-o', archive, site.entry];
   return failure(site.node.path, words, { cwd: site.application });
 }
