@@ -122,7 +122,7 @@ function makeSite(): Site {
   cpSync(source, application, { recursive: true, verbatimSymlinks: true, filter: isLink });
   for (const part of ['package.json', 'dist', ...dependencies()])
     cpSync(join(packageRoot, part), join(installed, part), { recursive: true });
-  mkdirSync(join(application, '.cache'));
+  mkdirSync(join(application, '.cache'), { recursive: true });
   mkdirSync(local);
   return { cluster, node, shared, application, local, entry: join(application, 'app.mjs') };
 }
