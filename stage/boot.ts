@@ -12,12 +12,13 @@ import { readOptions, type StageOptions } from './options.ts';
 import { holdOwnCopy } from './own-copy.ts';
 import { attachInherited, stage } from './stage.ts';
 import { isForeignPlatform, lacksNativeCore, runUnstaged } from './unstaged.ts';
+import { processMs } from './process-clock.ts';
 
 const DONE = Symbol.for('walla.stage');
 
 /** Never throws: a failure ends the process, or is said and the program runs unstaged (unstaged.ts). */
 export function preload(): void {
-  const nodeMs = performance.now();
+  const nodeMs = processMs();
   // Not on globalThis, whose names programs list.
   const shared = Module as { [DONE]?: true };
   // The same file can come twice, by --import and through NODE_OPTIONS.

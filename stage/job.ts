@@ -8,6 +8,7 @@ import { patienceMs, stagger, watchMpi } from '../native/world.ts';
 import { WallaError, type WallaErrorCode } from './errors.ts';
 import { faultAt } from './fault.ts';
 import { type Settings, settingsDifference, settingsDigest } from './settings.ts';
+import { processMs } from './process-clock.ts';
 
 interface Failure {
   code: WallaErrorCode;
@@ -44,9 +45,9 @@ export function timed<T>(
   phase: Pick<PhaseTime, 'phase' | 'within'>,
   work: () => T,
 ): T {
-  const startMs = performance.now();
+  const startMs = processMs();
   const result = work();
-  const ms = performance.now() - startMs;
+  const ms = processMs() - startMs;
   times.push({ ...phase, startMs, workMs: ms, ms });
   return result;
 }
@@ -73,7 +74,7 @@ export class Job {
    *   when some do not come, after which the job can only be aborted
    */
   phase<T>(phase: string, work: () => T): T {
-    const startMs = performance.now();
+    const startMs = processMs();
     this.#watch(phase);
     let result: { value: T } | undefined;
     let error: WallaError | undefined;
@@ -85,10 +86,10 @@ export class Job {
     } catch (thrown) {
       error = WallaError.from(thrown);
     }
-    const workMs = performance.now() - startMs;
+    const workMs = processMs() - startMs;
     this.#checkTime(phase, workMs);
     this.#agree(phase, error);
-    this.times.push({ phase, startMs, workMs, ms: performance.now() - startMs });
+    this.times.push({ phase, startMs, workMs, ms: processMs() - startMs });
     if (result === undefined)
       throw error ?? new WallaError('ERR_WALLA_INTERNAL', `phase ${phase} has no result`);
     return result.value;

@@ -20,6 +20,7 @@ import { givenEntry, resolveEntry } from './program-entry.ts';
 import { openFile, openPlain, showArchive } from './archive-source.ts';
 import { beginEarly, checkStale, type StaleCheck } from './stale-check.ts';
 import { isArchiveUrl } from './transport/archive-url.ts';
+import { processMs } from './process-clock.ts';
 
 /** An archive that may be staged, open. */
 export interface LocatedArchive {
@@ -160,9 +161,9 @@ function openCached(
     if (stale) return { ...cached, stale };
     closeSync(cached.fd);
   }
-  const startMs = performance.now();
+  const startMs = processMs();
   packInChild(entries, path);
-  const packed = { startMs, ms: performance.now() - startMs };
+  const packed = { startMs, ms: processMs() - startMs };
   return { ...open(path, given, entries, options), packed };
 }
 

@@ -9,6 +9,7 @@ import { bootId, clockNs } from './node-clock.ts';
 import type { StageOptions } from './options.ts';
 import { baseCandidates, chooseBase } from './staging-base.ts';
 import { type HeldImage, StagingDirectory } from './staging-directory.ts';
+import { processMs } from './process-clock.ts';
 
 const NAME = 'located';
 const IDENTITY = /^[0-9a-f]{64}$/;
@@ -48,7 +49,7 @@ export function noteLocated(
  */
 export function findLocated(entries: readonly string[], options: StageOptions): number | undefined {
   const addon = loadAddon();
-  const startNs = clockNs() - BigInt(Math.ceil(performance.now() * 1e6));
+  const startNs = clockNs() - BigInt(Math.ceil(processMs() * 1e6));
   const asked = question(entries, options);
   const base = chooseBase(baseCandidates(process.env, options.directory));
   const userFd = addon.openPrivateDirectory(new StagingDirectory(base).path, true);

@@ -8,6 +8,7 @@ import type { Manifest } from './format/manifest.ts';
 import { WallaError } from './errors.ts';
 import { formatName } from './format-name.ts';
 import type { StageOptions } from './options.ts';
+import { processMs } from './process-clock.ts';
 
 /** What of an open archive a check needs. */
 export interface CheckedArchive {
@@ -82,7 +83,7 @@ export function checkStale(archive: CheckedArchive, stale: StageOptions['stale']
 }
 
 function begin(archive: CheckedArchive, stale: StageOptions['stale']): BegunCheck {
-  const startMs = performance.now();
+  const startMs = processMs();
   const check = loadAddon().beginFreshCheck(archive.fd, archive.roots[0] ?? '/', {
     threads: THREADS,
     limit: NAMED_DIFFERENCES + 1,

@@ -3,6 +3,7 @@ import { fstatSync, readFileSync } from 'node:fs';
 import type { WallaAddon } from '../native/addon.ts';
 import { patienceMs } from '../native/world.ts';
 import { WallaError } from './errors.ts';
+import { processMs } from './process-clock.ts';
 
 const FIRST_PAUSE_MS = 2;
 const LONGEST_PAUSE_MS = 50;
@@ -15,11 +16,11 @@ const LONGEST_PAUSE_MS = 50;
 export function lockInTime(addon: WallaAddon, fd: number, path: string): void {
   if (addon.lock(fd, 'exclusive', false)) return;
   const timeoutMs = patienceMs(process.env);
-  const start = performance.now();
+  const start = processMs();
   const cell = new Int32Array(new SharedArrayBuffer(4));
   let pause = FIRST_PAUSE_MS;
   while (!addon.lock(fd, 'exclusive', false)) {
-    if (timeoutMs > 0 && performance.now() - start > timeoutMs)
+    if (timeoutMs > 0 && processMs() - start > timeoutMs)
       throw new WallaError(
         'ERR_WALLA_TIMEOUT',
         `waited ${timeoutMs / 1000} s for ${path}, which ${holder(fd)} has locked`,

@@ -12,6 +12,7 @@ import type { ProgramTime, RankTimes, ReportedJob } from './report.ts';
 import { withParts, withStaging } from './reported-job.ts';
 import { rankClock } from './staging.ts';
 import { warn } from './warn.ts';
+import { processMs } from '../process-clock.ts';
 
 export { beginReport } from './report-files.ts';
 export { reportedJob } from './reported-job.ts';
@@ -74,12 +75,12 @@ export function programBegins(
 ): void {
   const whole = withParts(mine, archive);
   if (mine.rank === 0) writeJob(file, withStaging(job, [whole, ...(all ?? []).slice(1)], together));
-  staged = { mine: whole, together, startMs: performance.now() };
+  staged = { mine: whole, together, startMs: processMs() };
 }
 
 function programTime(
   { mine, together, startMs }: NonNullable<typeof staged>,
   exitCode: number,
 ): ProgramTime {
-  return { syncMs: rankClock(mine, together), startMs, endMs: performance.now(), exitCode };
+  return { syncMs: rankClock(mine, together), startMs, endMs: processMs(), exitCode };
 }

@@ -8,6 +8,7 @@ import { type AnyFunction, Module, patch, type SyncHooks } from '../../loader/no
 import type { NativeImage } from '../../native/addon.ts';
 import { round } from './distribution.ts';
 import type { ModuleTime } from './report.ts';
+import { processMs } from '../process-clock.ts';
 
 /** Modules that a report lists. */
 const MOST_MODULES = 5000;
@@ -60,16 +61,16 @@ export class ModuleRecorder {
       resolve: (specifier, context, next) => {
         // A require is seen where it loads.
         if (context.conditions.includes('require')) return hooks.resolve(specifier, context, next);
-        const askedMs = performance.now();
+        const askedMs = processMs();
         const found = hooks.resolve(specifier, context, next);
         this.#asked('import', found.url, context.parentURL, askedMs);
         return found;
       },
       load: (url, context, next) => {
-        const startMs = performance.now();
+        const startMs = processMs();
         const loaded = hooks.load(url, context, next);
         const known = this.#modules.get(nameOf(url));
-        if (known) known.loadMs ??= performance.now() - startMs;
+        if (known) known.loadMs ??= processMs() - startMs;
         return loaded;
       },
     };
@@ -78,7 +79,7 @@ export class ModuleRecorder {
   watching(answers: ImportAnswers): ImportAnswers {
     const resolve = answers.resolve.bind(answers);
     answers.resolve = (specifier, parentURL) => {
-      const askedMs = performance.now();
+      const askedMs = processMs();
       const found = resolve(specifier, parentURL);
       if (found && 'url' in found) this.#asked('import', found.url, parentURL, askedMs);
       return found;
@@ -141,7 +142,7 @@ export class ModuleRecorder {
     const frames = this.#frames;
     const loaded = this.#loaded.bind(this);
     return function (...args) {
-      const startMs = performance.now();
+      const startMs = processMs();
       const filename = String(args[0]);
       const frame: Frame = { filename, compiledMs: undefined, othersLoadMs: 0, othersRunMs: 0 };
       frames.push(frame);
@@ -158,13 +159,13 @@ export class ModuleRecorder {
     const frames = this.#frames;
     return function (...args) {
       const frame = frames.at(-1);
-      if (frame) frame.compiledMs ??= performance.now();
+      if (frame) frame.compiledMs ??= processMs();
       return original.apply(this, args as never);
     };
   }
 
   #loaded(startMs: number, { filename, compiledMs, othersLoadMs, othersRunMs }: Frame): void {
-    const endMs = performance.now();
+    const endMs = processMs();
     const around = this.#frames.at(-1);
     if (around?.compiledMs === undefined) {
       if (around) around.othersLoadMs += endMs - startMs;
