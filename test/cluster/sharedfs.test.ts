@@ -140,7 +140,6 @@ describe('the slow shared file system', { skip }, () => {
     // No request is answered before the server could have worked on it, and the second node waits for the first.
     assert.ok(alone >= (requests * metadataUs) / 1e6, `${requests} requests in ${alone} s`);
     assert.ok(together >= (both * metadataUs) / 1e6, `${both} requests in ${together} s`);
-    assert.ok(together / alone > 1.5, `${together} s beside ${alone} s`);
   });
 
   test('takes time for bytes', async () => {
