@@ -4,18 +4,11 @@
  */
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join, relative } from 'node:path';
-import { parse, View } from 'vega';
-import { compile, type TopLevelSpec } from 'vega-lite';
+import type { TopLevelSpec } from 'vega-lite';
 import { packageRoot } from '../test/run-node.ts';
 import { phaseChart, requestChart, timeChart } from './charts.ts';
+import { draw } from './draw.ts';
 import type { Results } from './results.ts';
-
-/** Text and lines that can be read on light and dark pages; the page's own background shows through. */
-const STYLE = `<style>
-text { fill: #24292f; }
-.role-axis-grid line, .role-axis-tick line, .role-axis-domain line { stroke: #8c959f; }
-@media (prefers-color-scheme: dark) { text { fill: #e6edf3; } }
-</style>`;
 
 const results = JSON.parse(readFileSync(process.argv[2] ?? latest(), 'utf8')) as Results;
 const directory = join(packageRoot, 'docs/pictures');
@@ -29,12 +22,6 @@ for (const [name, chart] of Object.entries(charts)) {
   const file = join(directory, `${name}.svg`);
   writeFileSync(file, await draw(chart));
   console.log(relative(packageRoot, file));
-}
-
-async function draw(chart: TopLevelSpec): Promise<string> {
-  const view = new View(parse(compile(chart).spec), { renderer: 'none' });
-  const svg = await view.toSVG();
-  return `${svg.replace(/(<svg[^>]*>)/, `$1${STYLE}`)}\n`;
 }
 
 function latest(): string {

@@ -6,17 +6,10 @@
  */
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join, relative } from 'node:path';
-import { parse, View } from 'vega';
-import { compile, type TopLevelSpec } from 'vega-lite';
+import type { TopLevelSpec } from 'vega-lite';
 import { packageRoot } from '../test/run-node.ts';
+import { draw } from './draw.ts';
 import type { Simulated } from './simulated/case.ts';
-
-/** Text and lines that can be read on light and dark pages; the page's own background shows through. */
-const STYLE = `<style>
-text { fill: #24292f; }
-.role-axis-grid line, .role-axis-tick line, .role-axis-domain line { stroke: #8c959f; }
-@media (prefers-color-scheme: dark) { text { fill: #e6edf3; } }
-</style>`;
 
 const BYTES = 128 * 2 ** 20;
 const NAMES: Record<string, string> = {
@@ -83,10 +76,4 @@ function chartOf(topology: string): TopLevelSpec {
       },
     },
   };
-}
-
-async function draw(chart: TopLevelSpec): Promise<string> {
-  const view = new View(parse(compile(chart).spec), { renderer: 'none' });
-  const svg = await view.toSVG();
-  return `${svg.replace(/(<svg[^>]*>)/, `$1${STYLE}`)}\n`;
 }
