@@ -9,7 +9,7 @@ export const COMPILE = [...BASE, '-O2', '-fPIC', '-fvisibility=hidden'];
 // nodelete: a worker that ends unloads its addons, but the mapped image and its strings stay.
 export const SHARED = [
   ...['-shared', '-s', '-pthread', '-Wl,-z,nodelete', '-ldl'],
-  `-Wl,--version-script=${join(native, 'build', 'exports.map')}`,
+  `-Wl,--version-script=${join(native, 'build', 'exports.ver')}`,
 ];
 export const TEST = [...BASE, '-O1', '-g'];
 export const SANITIZE = ['-fsanitize=address,undefined', '-fno-sanitize-recover=all'];
