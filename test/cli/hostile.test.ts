@@ -1,10 +1,9 @@
 /** Another user of the node plants and changes what `walla run` prestages. None of it is ever loaded. */
 import assert from 'node:assert/strict';
-import { execFileSync, spawnSync } from 'node:child_process';
+import { execFileSync } from 'node:child_process';
 import {
   chmodSync,
   chownSync,
-  existsSync,
   lchownSync,
   lstatSync,
   mkdirSync,
@@ -18,31 +17,12 @@ import {
 import { join } from 'node:path';
 import { after, afterEach, before, beforeEach, describe, test } from 'node:test';
 import { guardedPreload } from '../../stage/guarded-preload.ts';
-import { which } from '../mpi/launch.ts';
-import { cli, type Outcome, packageRoot, packProgram, preload, run } from '../run-node.ts';
+import { cli, type Outcome, packageRoot, packProgram, run } from '../run-node.ts';
+import { NEIGHBOUR, USER, whyNotTwoUsers } from '../neighbours/two-users.ts';
 
-const USER = 51_001;
-const NEIGHBOUR = 51_002;
 const COPY = `walla-${'0'.repeat(64)}`;
 
-function whyNot(): string | false {
-  if (process.getuid?.() !== 0) return 'needs root, to become two other users';
-  if (which('setpriv') === undefined) return 'setpriv is not installed';
-  if (!existsSync('/dev/shm')) return 'there is no /dev/shm';
-  const asUser = [
-    '--reuid',
-    String(USER),
-    '--clear-groups',
-    process.execPath,
-    '-e',
-    `fs.statSync('${preload}')`,
-  ];
-  return spawnSync('setpriv', asUser).status === 0
-    ? false
-    : 'this checkout is closed to other users';
-}
-
-describe('prestaging among hostile neighbours', { skip: whyNot() }, () => {
+describe('prestaging among hostile neighbours', { skip: whyNotTwoUsers() }, () => {
   let top: string;
   let base: string;
   let archive: string;

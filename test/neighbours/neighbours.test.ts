@@ -3,7 +3,7 @@
  * read, followed, trusted, waited for or removed; what walla makes is closed to them.
  */
 import assert from 'node:assert/strict';
-import { execFileSync, spawn, spawnSync } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
 import {
   chmodSync,
   chownSync,
@@ -23,28 +23,8 @@ import {
 import { join } from 'node:path';
 import { after, afterEach, before, beforeEach, describe, test } from 'node:test';
 import { readManifest } from '../../stage/pack/archive-reader.ts';
-import { which } from '../mpi/launch.ts';
 import { cleanEnvironment, cli, type Outcome, packProgram, preload, run } from '../run-node.ts';
-
-const USER = 51_001;
-const NEIGHBOUR = 51_002;
-
-function whyNot(): string | false {
-  if (process.getuid?.() !== 0) return 'needs root, to become two other users';
-  if (which('setpriv') === undefined) return 'setpriv is not installed';
-  if (!existsSync('/dev/shm')) return 'there is no /dev/shm';
-  const asUser = [
-    '--reuid',
-    String(USER),
-    '--clear-groups',
-    process.execPath,
-    '-e',
-    `fs.statSync('${preload}')`,
-  ];
-  return spawnSync('setpriv', asUser).status === 0
-    ? false
-    : 'this checkout is closed to other users';
-}
+import { NEIGHBOUR, USER, whyNotTwoUsers } from './two-users.ts';
 
 const FILES = {
   'app.mjs': `import './lib.mjs'; import 'dep'; console.log('ran');`,
@@ -60,7 +40,7 @@ const FILES = {
   'late.mjs': `console.log('late ran')`,
 };
 
-describe('other users of a node', { skip: whyNot() }, () => {
+describe('other users of a node', { skip: whyNotTwoUsers() }, () => {
   let top: string;
   let base: string;
   let archive: string;
