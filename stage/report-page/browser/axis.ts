@@ -9,7 +9,7 @@ export interface Range {
 
 const LINES = 6;
 
-export function axis(range: Range): HTMLElement {
+function axis(range: Range): HTMLElement {
   const made = element('div', { class: 'axis', 'aria-hidden': true });
   const length = range.endMs - range.startMs;
   if (!(length > 0)) return made;
@@ -34,4 +34,32 @@ export function span(className: string, range: Range, startMs: number, ms: numbe
   const length = range.endMs - range.startMs;
   const share = (at: number): number => Math.max(0, Math.min(1, (at - range.startMs) / length));
   return bar(className, share(startMs), share(startMs + ms));
+}
+
+/**
+ * A table of rows along one axis.
+ * @param name what a screen reader calls it
+ * @param first heading of the column before the axis
+ * @param numbers headings of the columns behind it
+ */
+export function chart(
+  name: string,
+  first: string,
+  range: Range,
+  numbers: readonly string[],
+  body: HTMLElement,
+): HTMLElement {
+  const head = element(
+    'tr',
+    {},
+    element('th', { scope: 'col' }, first),
+    element('th', { scope: 'col', class: 'wide' }, axis(range)),
+    ...numbers.map((title) => element('th', { scope: 'col', class: 'number' }, title)),
+  );
+  return element(
+    'table',
+    { class: 'chart', role: 'grid', 'aria-label': name },
+    element('thead', {}, head),
+    body,
+  );
 }

@@ -2,7 +2,7 @@
 import type { PageData } from '../page-data.ts';
 import type { Distribution } from '../../report/distribution.ts';
 import type { TimelineRow } from '../../report/report.ts';
-import { axis, type Range, span } from './axis.ts';
+import { chart, type Range, span } from './axis.ts';
 import { bar, element, facts, percent, scrollable, section, table } from './dom.ts';
 import { countOf, formatCount, formatMs, formatName } from './format.ts';
 import { groupOf, GROUPS, meaningOf, type PhaseGroup } from './phases.ts';
@@ -141,22 +141,7 @@ function timelineTable(
   ]);
   const body = element('tbody', {}, ...rows.map(([row]) => row));
   walkRows(body, rows, { onSelect });
-  return element(
-    'table',
-    { class: 'chart', role: 'grid', 'aria-label': 'Time line by node' },
-    element(
-      'thead',
-      {},
-      element(
-        'tr',
-        {},
-        element('th', { scope: 'col' }, 'Node'),
-        element('th', { scope: 'col', class: 'wide' }, axis(range)),
-        element('th', { scope: 'col', class: 'number' }, 'Own work'),
-      ),
-    ),
-    body,
-  );
+  return chart('Time line by node', 'Node', range, ['Own work'], body);
 }
 
 function timelineRow(row: TimelineRow, range: Range): HTMLElement {

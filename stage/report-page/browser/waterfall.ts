@@ -1,6 +1,6 @@
 /** Which modules cost what: by package, and one by one over time. */
 import type { ModuleRow, PageData } from '../page-data.ts';
-import { axis, type Range, span } from './axis.ts';
+import { chart, type Range, span } from './axis.ts';
 import { bar, element, facts, scrollable, section, table } from './dom.ts';
 import { countOf, formatBytes, formatCount, formatMs, formatName } from './format.ts';
 import { walkRows } from './rows.ts';
@@ -156,23 +156,7 @@ function waterfallTable(
   ]);
   const body = element('tbody', {}, ...rows.map(([row]) => row));
   walkRows(body, rows, { onSelect });
-  return element(
-    'table',
-    { class: 'chart', role: 'grid', 'aria-label': 'Import waterfall' },
-    element(
-      'thead',
-      {},
-      element(
-        'tr',
-        {},
-        element('th', { scope: 'col' }, 'Module'),
-        element('th', { scope: 'col', class: 'wide' }, axis(range)),
-        element('th', { scope: 'col', class: 'number' }, 'Load'),
-        element('th', { scope: 'col', class: 'number' }, 'Run'),
-      ),
-    ),
-    body,
-  );
+  return chart('Import waterfall', 'Module', range, ['Load', 'Run'], body);
 }
 
 function moduleRow(module: ModuleRow, range: Range): HTMLElement {
