@@ -31,13 +31,10 @@ describe('collfs for Node.js on several nodes', { skip }, () => {
         mpi: mpi.abi,
         slots: SLOTS,
         timeoutMs: 120_000,
-        // MPICH 4.0.2 with UCX (Debian 12) hangs now and then in MPI_Finalize between nodes that share
-        // a kernel; without it the launcher reports ranks as failed.
-        env: mpi.abi === 'mpich' ? { COLLFS_TEST_NO_FINALIZE: '1' } : {},
       });
       assert.ok(!timedOut, `it hangs: ${stdout}${stderr}`);
       assert.equal(count(stdout, words), RANKS, stdout + stderr);
-      if (mpi.abi !== 'mpich') assert.equal(code, 0, stderr);
+      assert.equal(code, 0, stderr);
       for (const node of cluster.nodes) {
         const left = await node.run(['ls', '-A', '/dev/shm']);
         assert.equal(left.stdout, '', `${node.name} kept something`);

@@ -7,7 +7,6 @@ import assert from 'node:assert/strict';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 
-import { end } from './end.mjs';
 import * as collfs from 'walla/collfs';
 import { world } from 'walla/mpi';
 
@@ -50,4 +49,4 @@ assert.throws(() => collfs.dlopen({ exports: {} }, at('absent.node')), {
   message: /absent\.node: cannot open shared object file/,
 });
 collfs.pop();
-end('modules are loaded');
+console.log('modules are loaded');
