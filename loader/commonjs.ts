@@ -13,7 +13,7 @@ import {
   type ResolveOptions,
 } from './node-internals.ts';
 import { setModuleExtensions } from './own-extensions.ts';
-import { countModule } from './young-generation.ts';
+import { countModule } from './large-program.ts';
 
 export type { Entry } from './main-entry.ts';
 

@@ -6,7 +6,7 @@
 import { KIND_IMPORT, type ModuleFormat } from '../stage/format/index-layout.ts';
 import { isImportable } from './node-features.ts';
 import { type Lookup, pathOf } from './lookup.ts';
-import { countModule } from './young-generation.ts';
+import { countModule } from './large-program.ts';
 
 /** A packed module that this Node.js imports. */
 export interface ImportedModule {

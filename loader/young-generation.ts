@@ -1,13 +1,11 @@
 /**
  * A program that starts allocates tens of megabytes that stay: modules, code, closures. V8 begins with
  * a young generation of 1 MiB and doubles it step by step, and so copies what stays again and again:
- * about a tenth of the start-up time of a large program. Once a program has shown to be large,
- * the young generation grows in one step to the size that it would have reached anyway.
+ * about a tenth of the start-up time of a large program. It can grow in one step to the size that it
+ * would reach anyway.
  */
-import { hasFlagOrValue, isMainThread } from './node-features.ts';
+import { hasFlagOrValue } from './node-features.ts';
 
-/** As many modules make a program large. */
-const LARGE_MODULES = 16;
 /** V8's own factor, and one that reaches 16 MiB in a step: v8/src/flags/flag-definitions.h, `semi_space_growth_factor`. */
 const FLAG = '--semi-space-growth-factor';
 const USUAL_FACTOR = 2;
@@ -20,15 +18,9 @@ const ARRAYS_PER_LOOK = 32;
 /** 8 MiB: if so much does not make it grow, nothing will. */
 const MAX_LOOKS = 32;
 
-let left = isMainThread && !hasFlagOrValue(FLAG) ? LARGE_MODULES : 0;
-
-/** To be called for each module that the program loads. */
-export function countModule(): void {
-  if (left > 0 && --left === 0) grow();
-}
-
-/** Takes some milliseconds. The flag is as before afterwards. */
-function grow(): void {
+/** Takes some milliseconds. The flag is as before afterwards. Where the user sets it, nothing is done. */
+export function growYoungGeneration(): void {
+  if (hasFlagOrValue(FLAG)) return;
   const v8 = process.getBuiltinModule('node:v8');
   const room = () =>
     v8.getHeapSpaceStatistics().find(({ space_name }) => space_name === 'new_space')

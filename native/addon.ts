@@ -108,6 +108,13 @@ export interface WallaAddon {
   beginFreshCheck(fd: number, root: string, options: FreshCheckOptions): FreshCheck;
   /** Waits for a check and returns what it found. To be called once. */
   finishFreshCheck(check: FreshCheck): Freshness;
+
+  /**
+   * Tells V8 that the program of this thread is loading: the search for garbage in the old generation
+   * waits, as long as the heap is not much beyond V8's limit and for 7 seconds at most.
+   * @returns whether this V8 can be told
+   */
+  programLoads(): boolean;
 }
 
 export interface FreshCheckOptions {

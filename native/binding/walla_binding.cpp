@@ -12,6 +12,7 @@
 #include "addon_data.h"
 #include "arguments.h"
 #include "errors.h"
+#include "v8_loading.h"
 #include "walla_binding_image.h"
 #include "walla_binding_staging.h"
 
@@ -96,6 +97,10 @@ Napi::Value finishCheck(const Napi::CallbackInfo& info) {
   return result;
 }
 
+Napi::Value programLoads(const Napi::CallbackInfo& info) {
+  return Napi::Boolean::New(info.Env(), tellV8ProgramLoads());
+}
+
 Napi::Object initialize(Napi::Env env, Napi::Object exports) {
   AddonData* data = new AddonData;
   env.SetInstanceData(data);
@@ -105,6 +110,7 @@ Napi::Object initialize(Napi::Env env, Napi::Object exports) {
   exports.Set("materialize", Napi::Function::New<guarded<materializeEntry>>(env));
   exports.Set("beginFreshCheck", Napi::Function::New<guarded<beginCheck>>(env));
   exports.Set("finishFreshCheck", Napi::Function::New<guarded<finishCheck>>(env));
+  exports.Set("programLoads", Napi::Function::New<guarded<programLoads>>(env));
   exportStaging(env, exports);
   return exports;
 }

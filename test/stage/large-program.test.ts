@@ -1,0 +1,63 @@
+/** V8 hears of a program that loads many modules, and of no other. */
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { after, before, describe, it } from 'node:test';
+import { nodeVersions } from '../node-versions/index.ts';
+import { Application, cleanEnvironment, packProgram, preload } from '../run-node.ts';
+
+const MODULES = 20;
+const numbers = Array.from({ length: MODULES }, (_, i) => i);
+/** The room of V8's young generation, in MiB: it starts with less than one and grows with what survives. */
+const ROOM = `(await import('node:v8')).getHeapSpaceStatistics().find((space) => space.space_name === 'new_space').space_available_size / 2 ** 20`;
+const files = {
+  'small.mjs': `import './part-0.cjs';\nconsole.log(${ROOM});\n`,
+  'required.mjs': `${numbers.map((i) => `import './part-${i}.cjs';`).join('\n')}\nconsole.log(${ROOM});\n`,
+  'imported.mjs': `${numbers.map((i) => `import './part-${i}.mjs';`).join('\n')}\nconsole.log(${ROOM});\n`,
+  ...Object.fromEntries(
+    numbers.flatMap((i) => [
+      [`part-${i}.cjs`, `exports.part = ${i};\n`],
+      [`part-${i}.mjs`, `export const part = ${i};\n`],
+    ]),
+  ),
+};
+
+describe('a program that loads', () => {
+  let app: Application;
+  before(() => {
+    app = new Application(files);
+  });
+  after(() => app.remove());
+
+  /** What V8 says of its mode when it changes, and the room that the program sees. */
+  function run(node: string, name: string): { loading: boolean; room: number } {
+    const archive = app.path(`${name}.walla`);
+    packProgram(app.path(`${name}.mjs`), archive, { node });
+    const words = ['--trace-rail', '-r', preload, app.path(`${name}.mjs`)];
+    const { status, stdout, stderr } = spawnSync(node, words, {
+      env: { ...cleanEnvironment(), WALLA_ARCHIVE: archive },
+      encoding: 'utf8',
+    });
+    assert.equal(status, 0, stderr);
+    const lines = stdout.trim().split('\n');
+    return {
+      loading: lines.some((line) => line.includes('RAIL mode: LOAD')),
+      room: Number(lines.at(-1)),
+    };
+  }
+
+  for (const { major, path } of nodeVersions) {
+    for (const name of ['required', 'imported']) {
+      it(`is told of to V8 on Node.js ${major} when many modules are ${name}`, () => {
+        const { loading, room } = run(path, name);
+        assert.equal(loading, true);
+        assert.ok(room > 4, `${room} MiB`);
+      });
+    }
+
+    it(`is not told of to V8 on Node.js ${major} when it is small`, () => {
+      const { loading, room } = run(path, 'small');
+      assert.equal(loading, false);
+      assert.ok(room < 4, `${room} MiB`);
+    });
+  }
+});
