@@ -41,6 +41,15 @@ interface LoadScript {
   workerData: { lock: SharedArrayBuffer };
 }
 
+/** The answer to an asynchronous request. */
+interface Reply {
+  port: MessagePort;
+  body: { source?: unknown };
+}
+
+/** Characters of source text that are on their way at a time, about. */
+const SOURCES_PER_TURN = 256 << 10;
+
 type Post = (this: unknown, message: unknown, transferList?: readonly MessagePort[]) => void;
 
 /**
@@ -112,7 +121,7 @@ class HeldHooksThread {
   #answers: ImportAnswers | undefined;
   #registration: Request | undefined;
   #isHeld = true;
-  #deferred: (() => void)[] = [];
+  #deferred: Reply[] = [];
 
   constructor(start: HeldStart, answers: ImportAnswers, post: Post) {
     this.#start = start;
@@ -151,14 +160,25 @@ class HeldHooksThread {
 
   /**
    * Node.js makes a message channel for each request, and a closed channel keeps its memory until the event
-   * loop turns: so each level of the import graph is answered in a turn of its own.
+   * loop turns, as does a message that nobody has taken: so each level of the import graph is answered in
+   * turns of its own, of not too many sources.
    */
-  #replyInTurn(port: MessagePort, body: unknown): void {
-    if (this.#deferred.push(() => this.#post.call(port, { status: 'success', body })) > 1) return;
-    setImmediate(() => {
-      for (const reply of this.#deferred.splice(0)) reply();
-      this.#notify();
-    });
+  #replyInTurn(port: MessagePort, body: Reply['body']): void {
+    if (this.#deferred.push({ port, body }) === 1) setImmediate(() => this.#replySome());
+  }
+
+  #replySome(): void {
+    let length = 0;
+    let replies = 0;
+    for (const { port, body } of this.#deferred) {
+      this.#post.call(port, { status: 'success', body });
+      replies++;
+      if (typeof body.source === 'string') length += body.source.length;
+      if (length >= SOURCES_PER_TURN) break;
+    }
+    this.#deferred.splice(0, replies);
+    this.#notify();
+    if (this.#deferred.length > 0) setImmediate(() => this.#replySome());
   }
 
   #reply(port: MessagePort, body: unknown): void {
