@@ -7,6 +7,7 @@ import { median } from './statistics.ts';
 
 /** Of middle brightness, so that they can be told apart on white and on black. */
 const COLOURS: Record<string, string> = {
+  nothing: '#5c6670',
   plain: '#d1495b',
   'local disk': '#8c959f',
   bundle: '#e08e45',

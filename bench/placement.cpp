@@ -51,12 +51,13 @@ int main(int argc, char** argv) {
   void* fresh = nullptr;
   int target = -1;
   const auto nothing = [] {};
-  const auto place = [&](std::int64_t chunkBytes) {
+  const auto place = [&](std::int64_t chunkBytes, bool digest) {
     walla::mpi::FileBroadcast transfer;
     transfer.sourceFd = comm.rank() == 0 ? source : -1;
     transfer.targetFd = target;
     transfer.bytes = status.st_size;
     transfer.chunkBytes = chunkBytes;
+    transfer.hashFrom = digest ? 0 : status.st_size;
     walla::mpi::broadcastFile(comm, transfer);
   };
   // As staging does before the transfer: a file in the node's tmpfs with its blocks reserved.
@@ -78,12 +79,21 @@ int main(int argc, char** argv) {
          MPI_Bcast(comm.rank() == 0 ? warm.data() : fresh, int(bytes), MPI_BYTE, 0, comm.handle());
        },
        [&] { munmap(fresh, bytes); }},
-      {"placement", reserve, [&] { place(0); }, release},
+      {"bcast_into_new_file", reserve,
+       [&] {
+         fresh = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, target, 0);
+         require(fresh != MAP_FAILED, "mmap");
+         MPI_Bcast(comm.rank() == 0 ? warm.data() : fresh, int(bytes), MPI_BYTE, 0, comm.handle());
+         munmap(fresh, bytes);
+       },
+       release},
+      {"placement", reserve, [&] { place(0, true); }, release},
+      {"placement_no_digest", reserve, [&] { place(0, false); }, release},
   };
   for (int i = 3; i < argc; ++i) {
     const std::int64_t chunkBytes = std::atoll(argv[i]);
     rows.push_back({std::string("placement_") + argv[i], reserve,
-                    [&place, chunkBytes] { place(chunkBytes); }, release});
+                    [&place, chunkBytes] { place(chunkBytes, true); }, release});
   }
 
   // The first round pays for connections.

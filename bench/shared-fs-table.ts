@@ -74,6 +74,9 @@ export function printBars(results: Results): void {
   const against = (name: string, pick: (row: Row) => number) =>
     ratio(of(rowsOf(results, name, most), pick), of(rowsOf(results, reference.name, most), pick))
       ?.median;
+  const floor = (name: string) =>
+    ratio(of(rowsOf(results, name, most), seconds), of(rowsOf(results, 'nothing', most), seconds))
+      ?.median;
   const packed = rowsOf(results, reference.name, most);
   const prestaged = rowsOf(results, 'walla prestaged', most);
   const perNode = [4, 2, 1].find(
@@ -87,6 +90,9 @@ export function printBars(results: Results): void {
   console.log('\nbars (4 nodes x 4 ranks)');
   bar('plain / walla packed', against('plain', seconds), '>= 20');
   bar('the same, adjusted', against('plain', adjustedSeconds), '');
+  bar('plain / nothing: no contender can have more', floor('plain'), '');
+  bar('walla packed / nothing', floor(reference.name), '');
+  bar('plain, waiting for the server alone / walla packed', waiting(results, most), '');
   bar('tar broadcast / walla packed', against('tar broadcast', seconds), '>= 1.8');
   bar('requests after boot, most of a rank other than root', largest(packed, 'after'), '0');
   for (const path of new Set(packed.flatMap((row) => row.otherMostPaths.after)))
@@ -96,6 +102,19 @@ export function printBars(results: Results): void {
   bar('most of a rank, prestaged', largest(prestaged, 'boot'), '0 beside the entry');
   bar('walla packed at 8 nodes / 1 node, adjusted', grown(adjustedSeconds), '<= 1.3');
   bar('the same, as measured', grown(seconds), `${results.machine.cores} processors`);
+}
+
+/** What plain would take where processors cost nothing and the server were busy all the time, against walla as it was. */
+function waiting(results: Results, layout: Layout): number | undefined {
+  const { metadataUs = 0, readUs = 0 } = results.server;
+  const serverSeconds = ({ root, others }: Row): number =>
+    [root.boot, root.after, others.boot, others.after].reduce((total, counts) => {
+      const transfers = counts.read + counts.write;
+      const us = (requestCount(counts) - transfers) * metadataUs + transfers * readUs;
+      return total + us / 1e6;
+    }, 0);
+  const below = of(rowsOf(results, reference.name, layout), seconds);
+  return ratio(of(rowsOf(results, 'plain', layout), serverSeconds), below)?.median;
 }
 
 function bar(what: string, value: number | undefined, wanted: string): void {

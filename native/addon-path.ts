@@ -1,9 +1,13 @@
 import nodeModule from 'node:module';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import type { MpiAbi } from './launcher.ts';
 
 /** Where the code that loads a copy of walla (stage/guarded-preload.ts) says where the whole package is. */
 const WHOLE = Symbol.for('walla.package');
+
+/** The core, and the addons that have MPI beside it. */
+export type AddonName = 'walla' | `mpi-${MpiAbi}`;
 
 let left = false;
 
@@ -34,11 +38,19 @@ export function leaveCopy(): void {
   left = copiedPackage() !== undefined;
 }
 
-/**
- * Path of a native addon of this package for this machine type.
- * @param name file name without extension: 'walla', 'mpi-openmpi', 'mpi-mpich'
- */
-export function addonPath(name: string): string {
-  const machine = `${process.platform}-${process.arch}`;
-  return join(packageDirectory(), 'dist', 'native', machine, `${name}.node`);
+const MACHINE = `${process.platform}-${process.arch}`;
+
+/** Path in the package of an addon that ranks load: beside the preload, so that they look no directory up for it. */
+export function addonFile(name: AddonName): string {
+  return `dist/${name}-${MACHINE}.node`;
+}
+
+/** Path of the same on this machine. */
+export function addonPath(name: AddonName): string {
+  return join(packageDirectory(), addonFile(name));
+}
+
+/** Path of a native file that `walla/collfs` and its programs use: 'collfs-openmpi.node', 'libcollfs-mpich.so'. */
+export function nativePath(file: string): string {
+  return join(packageDirectory(), 'dist/native', MACHINE, file);
 }

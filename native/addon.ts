@@ -1,5 +1,5 @@
 /**
- * The shape of walla.node, the native core that needs no MPI. native/binding/ implements it; all
+ * The shape of the native core that needs no MPI. native/binding/ implements it; all
  * arguments are already checked by the TypeScript callers. Functions throw an Error whose `code`
  * is an errno name ('ENOSPC', 'EACCES', ...) or 'ERR_WALLA_ARCHIVE_DAMAGED', and whose `message`
  * says which call failed on what.

@@ -1,9 +1,9 @@
 /**
  * Builds the native core with nothing but a C++ compiler: no node-gyp, no Python, no make.
  *
- *     node native/build.mjs [--quiet]               dist/native/<platform>-<arch>/*.node, libcollfs-*.so, collfs-*
+ *     node native/build.mjs [--quiet]               dist/*.node, dist/native/<platform>-<arch>/*
  *     node native/build.mjs --only mpi-mpich        walla, mpi-ABI or collfs-ABI alone; repeatable
- *     node native/build.mjs --target aarch64-linux-gnu   walla.node for another machine, by its g++
+ *     node native/build.mjs --target aarch64-linux-gnu   the core for another machine, by its g++
  *     node native/build.mjs --test | --sanitize     builds and runs the C++ unit tests instead
  *     node native/build.mjs --program FILE.cpp ...  builds one test program under sanitizers and runs it
  *

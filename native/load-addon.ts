@@ -1,9 +1,11 @@
-/** Loads walla.node, the native core, or says what to do. */
+/** Loads the native core, or says what to do. */
 import type { WallaAddon } from './addon.ts';
-import { addonPath, copiedPackage, leaveCopy } from './addon-path.ts';
+import { type AddonName, addonPath, copiedPackage, leaveCopy } from './addon-path.ts';
 import { WallaError } from '../stage/errors.ts';
 
 let addon: WallaAddon | undefined;
+/** The addon that this thread's core is in, or will be. */
+let home: AddonName = 'walla';
 
 /**
  * @returns the native core, loaded once a thread
@@ -14,15 +16,38 @@ export function loadAddon(): WallaAddon {
   return addon;
 }
 
+/** Takes the core of an addon for MPI, which has one too, unless this thread has loaded one before. */
+export function adoptCore(name: AddonName, core: WallaAddon): void {
+  if (addon) return;
+  addon = core;
+  home = name;
+}
+
+/**
+ * Has a worker use the core of its main thread. All threads of a process share what the core keeps in memory, such as
+ * the paths they have written to, and another addon has a core of its own.
+ */
+export function takeCoreFrom(name: AddonName): void {
+  if (!addon) home = name;
+}
+
+export function coreHome(): AddonName {
+  return home;
+}
+
 /** A copy of walla on this node can go away while a process starts from it. */
 function open(): WallaAddon {
   try {
-    return dlopen(addonPath('walla')) as WallaAddon;
+    return coreIn(dlopen(addonPath(home)));
   } catch (error) {
     if (copiedPackage() === undefined) throw error;
     leaveCopy();
-    return dlopen(addonPath('walla')) as WallaAddon;
+    return coreIn(dlopen(addonPath(home)));
   }
+}
+
+function coreIn(exports: unknown): WallaAddon {
+  return home === 'walla' ? (exports as WallaAddon) : (exports as { core: WallaAddon }).core;
 }
 
 /**

@@ -1,9 +1,10 @@
-/** The shape of mpi-openmpi.node and mpi-mpich.node, and how one is loaded. */
+/** The shape of the addon for each MPI, and how one is loaded. */
 
 import { WallaError } from '../stage/errors.ts';
 import { addonPath } from './addon-path.ts';
 import { describeLauncher, type Launcher, type MpiAbi } from './launcher.ts';
-import { dlopen } from './load-addon.ts';
+import type { WallaAddon } from './addon.ts';
+import { adoptCore, dlopen } from './load-addon.ts';
 
 export type ReduceOp = 'sum' | 'min' | 'max';
 
@@ -50,6 +51,8 @@ export interface NativeCommunicator {
 }
 
 export interface MpiAddon {
+  /** The core, which is in this addon too. */
+  readonly core: WallaAddon;
   /** Collective. Initializes MPI unless somebody has; makes this thread the only one that may use it. */
   initialize(): MpiEnvironment;
   /** Collective the first time: all ranks, apart from the program's own use of MPI_COMM_WORLD. */
@@ -96,7 +99,9 @@ export function loadMpiAddon(
 ): MpiAddon {
   prepareUcx();
   try {
-    return dlopen(path) as MpiAddon;
+    const addon = dlopen(path) as MpiAddon;
+    adoptCore(`mpi-${abi}`, addon.core);
+    return addon;
   } catch (cause) {
     const text = cause instanceof Error ? cause.message : String(cause);
     const absent = text.includes(`${path}: cannot open shared object file`);

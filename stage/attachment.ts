@@ -3,7 +3,8 @@
  * workers in WALLA_ATTACH, and to the hooks thread as a message.
  */
 import type { NativeImage } from '../native/addon.ts';
-import { loadAddon } from '../native/load-addon.ts';
+import type { AddonName } from '../native/addon-path.ts';
+import { loadAddon, takeCoreFrom } from '../native/load-addon.ts';
 import { WallaError } from './errors.ts';
 import type { ReportPlace } from './report/report-place.ts';
 import { resolutionRules } from './resolution-rules.ts';
@@ -21,6 +22,8 @@ export interface Attachment {
   preserveSymlinks: boolean;
   /** Whose V8 code caches are beside the image, if there are any. */
   codeCacheTag?: string | undefined;
+  /** The addon that has the core of this process, for its other threads. */
+  core: { pid: number; addon: AddonName };
   /** The report of the job, if it keeps one. */
   report?: ReportPlace;
 }
@@ -30,6 +33,8 @@ export interface Attachment {
  * @throws WallaError, or Error with an errno code, when it is gone or is not ours alone
  */
 export function openAttachedImage(attachment: Attachment): NativeImage {
+  // A child process has a core of its own, and no need of MPI.
+  if (attachment.core.pid === process.pid) takeCoreFrom(attachment.core.addon);
   const addon = loadAddon();
   const split = attachment.directory.lastIndexOf('/');
   const userFd = addon.openPrivateDirectory(attachment.directory.slice(0, split), false);

@@ -6,7 +6,7 @@ import { closeSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { installLoader } from '../loader/install.ts';
 import type { Entry } from '../loader/commonjs.ts';
-import { loadAddon } from '../native/load-addon.ts';
+import { coreHome, loadAddon } from '../native/load-addon.ts';
 import { packageDirectory } from '../native/addon-path.ts';
 import type { NativeImage } from '../native/addon.ts';
 import { type Attachment, fitsThisProcess, openAttachedImage } from './attachment.ts';
@@ -87,6 +87,7 @@ export function stage(
     conditions: plan.conditions,
     preserveSymlinks: plan.preserveSymlinks,
     codeCacheTag: plan.codeCache?.tag,
+    core: { pid: process.pid, addon: coreHome() },
     ...(plan.report && { report: placeOf(plan.report, world) }),
   };
   try {

@@ -1,6 +1,7 @@
 import { bundle } from './bundle.ts';
 import type { Contender } from './contender.ts';
 import { nodeVfs } from './node-vfs.ts';
+import { nothing } from './nothing.ts';
 import { plain, plainLocal } from './plain.ts';
 import { squashfs } from './squashfs.ts';
 import { tarBroadcast } from './tar-broadcast.ts';
@@ -9,6 +10,7 @@ import { yarnPnp } from './yarn-pnp.ts';
 
 /** In the order of the tables. */
 export const contenders: readonly Contender[] = [
+  nothing,
   plain,
   plainLocal,
   bundle,
@@ -27,6 +29,7 @@ export const reference = packed;
 
 /** Those of a quick run: the others take long, or answer a question of their own. */
 export const quick: readonly Contender[] = [
+  nothing,
   plain,
   plainLocal,
   bundle,

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <sys/stat.h>
+#include <atomic>
 #include <cstdint>
 #include <mutex>
 #include <string>
@@ -19,6 +20,8 @@ struct Inode {
   timespec opened_mtime = {};
   off_t opened_size = -1;
   struct stat identity = {};
+  /** Until when the client believes the attributes that it was last told, by CLOCK_MONOTONIC. */
+  std::atomic<std::int64_t> attributes_until_ns{0};
 };
 
 /** All files that the kernel knows, by device and inode number. */

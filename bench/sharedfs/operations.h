@@ -42,7 +42,7 @@ struct Passthrough::Operations {
                      const char* new_name, unsigned flags);
 
  private:
-  static void reply_attributes(fuse_req_t request, Passthrough& fs, const Inode* inode);
+  static void reply_attributes(fuse_req_t request, Passthrough& fs, Inode* inode);
   static void remove(fuse_req_t request, fuse_ino_t parent, const char* name, int flags);
   template <typename Make>
   static void make(fuse_req_t request, fuse_ino_t parent, const char* name, Make make_it);

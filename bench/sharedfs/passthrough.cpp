@@ -40,8 +40,19 @@ int Passthrough::look_up(Inode* parent, const char* name, fuse_entry_param* entr
     close(fd);
     return error;
   }
-  entry->ino = reinterpret_cast<fuse_ino_t>(inodes_.found(fd, entry->attr, child(parent, name)));
+  Inode* found = inodes_.found(fd, entry->attr, child(parent, name));
+  told_attributes(found);
+  entry->ino = reinterpret_cast<fuse_ino_t>(found);
   return 0;
+}
+
+void Passthrough::told_attributes(Inode* inode) const {
+  inode->attributes_until_ns =
+      monotonic_ns() + static_cast<std::int64_t>(model_.cache_seconds * 1e9);
+}
+
+bool Passthrough::has_attributes(const Inode* inode) {
+  return monotonic_ns() < inode->attributes_until_ns;
 }
 
 void Passthrough::reply_entry(fuse_req_t request, const fuse_entry_param& entry) {

@@ -48,6 +48,10 @@ class Passthrough {
   /** Finds a name and counts the kernel's lookup. @return 0 or an errno */
   int look_up(Inode* parent, const char* name, fuse_entry_param* entry);
   void reply_entry(fuse_req_t request, const fuse_entry_param& entry);
+  /** Notes that the client has just been told a file's attributes. */
+  void told_attributes(Inode* inode) const;
+  /** Whether the client has attributes of a file that it still believes. */
+  static bool has_attributes(const Inode* inode);
   /** The page cache outlives a close if the file did not change and clients may cache. */
   void opened(Inode* inode, int fd, fuse_file_info* info);
 

@@ -84,6 +84,8 @@ Mapping& Mapping::operator=(Mapping&& other) noexcept {
   return *this;
 }
 
+void Mapping::makePresent(uint64_t, uint64_t) const noexcept {}
+
 Mapping::~Mapping() {
   if (data_ == nullptr || !simulated::standIns().check) return;
   simulated::regions().erase(data_);

@@ -1,9 +1,11 @@
-// mpi-<abi>.node: MPI for Node.js. Arguments arrive checked by native/communicator.ts; this file
-// only converts. Errors carry `code` (ERR_WALLA_MPI, ERR_WALLA_TRANSFER), and what is known beside
-// it: `mpiClass`, or `errno`, `syscall` and `rank`.
+// mpi-<abi>-<machine>.node: MPI for Node.js, and the core too, so that a rank opens one file.
+// Arguments arrive checked by native/communicator.ts; this file only converts. Errors carry `code`
+// (ERR_WALLA_MPI, ERR_WALLA_TRANSFER), and what is known beside it: `mpiClass`, or `errno`,
+// `syscall` and `rank`.
 
 #include <napi.h>
 
+#include <memory>
 #include <optional>
 #include <stdexcept>
 #include <string>
@@ -15,6 +17,8 @@
 #include "../src/mpi/environment.h"
 #include "../src/mpi/roll_call.h"
 #include "../src/mpi/watch.h"
+#include "addon_data.h"
+#include "walla_binding.h"
 
 namespace {
 
@@ -221,8 +225,12 @@ struct Instance {
   Napi::ObjectReference world;
 };
 
+Instance& instanceOf(Napi::Env env) {
+  return *static_cast<Instance*>(env.GetInstanceData<walla::AddonData>()->mpi.get());
+}
+
 Napi::Value CommunicatorObject::make(Napi::Env env, Communicator&& comm) {
-  Napi::Object object = env.GetInstanceData<Instance>()->constructor.New({});
+  Napi::Object object = instanceOf(env).constructor.New({});
   CommunicatorObject* self = Unwrap(object);
   self->rank_ = comm.rank();
   self->size_ = comm.size();
@@ -246,12 +254,12 @@ Napi::Value world(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   return guarded(env, [&]() -> Napi::Value {
     walla::mpi::requireUsable();
-    auto* instance = env.GetInstanceData<Instance>();
-    if (instance->world.IsEmpty()) {
+    Instance& instance = instanceOf(env);
+    if (instance.world.IsEmpty()) {
       auto object = CommunicatorObject::make(env, Communicator::duplicate(MPI_COMM_WORLD));
-      instance->world = Napi::Persistent(object.As<Napi::Object>());
+      instance.world = Napi::Persistent(object.As<Napi::Object>());
     }
-    return instance->world.Value();
+    return instance.world.Value();
   });
 }
 
@@ -289,9 +297,11 @@ Napi::Value isServerGone(const Napi::CallbackInfo& info) {
 void failQuietly(const Napi::CallbackInfo& /*info*/) { walla::mpi::failQuietly(); }
 
 Napi::Object init(Napi::Env env, Napi::Object exports) {
-  auto* instance = new Instance;
-  env.SetInstanceData(instance);
-  instance->constructor = Napi::Persistent(CommunicatorObject::define(env));
+  auto core = Napi::Object::New(env);
+  walla::exportCore(env, core);
+  exports.Set("core", core);
+  env.GetInstanceData<walla::AddonData>()->mpi = std::make_shared<Instance>();
+  instanceOf(env).constructor = Napi::Persistent(CommunicatorObject::define(env));
   exports.Set("initialize", Napi::Function::New<initialize>(env));
   exports.Set("world", Napi::Function::New<world>(env));
   exports.Set("isInitialized", Napi::Function::New<isInitialized>(env));

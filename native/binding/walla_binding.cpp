@@ -1,7 +1,4 @@
-// walla.node, the native core that needs no MPI; native/addon.ts says what each function does.
-// Any number of threads may load it: what belongs to one JavaScript environment is its AddonData.
-
-#include <napi.h>
+#include "walla_binding.h"
 
 #include <memory>
 #include <string>
@@ -101,7 +98,9 @@ Napi::Value programLoads(const Napi::CallbackInfo& info) {
   return Napi::Boolean::New(info.Env(), tellV8ProgramLoads());
 }
 
-Napi::Object initialize(Napi::Env env, Napi::Object exports) {
+}  // namespace
+
+void exportCore(Napi::Env env, Napi::Object exports) {
   AddonData* data = new AddonData;
   env.SetInstanceData(data);
   data->imageConstructor = Napi::Persistent(NativeImage::define(env));
@@ -112,15 +111,6 @@ Napi::Object initialize(Napi::Env env, Napi::Object exports) {
   exports.Set("finishFreshCheck", Napi::Function::New<guarded<finishCheck>>(env));
   exports.Set("programLoads", Napi::Function::New<guarded<programLoads>>(env));
   exportStaging(env, exports);
-  return exports;
 }
-
-}  // namespace
 
 }  // namespace walla
-
-static Napi::Object initialize(Napi::Env env, Napi::Object exports) {
-  return walla::initialize(env, exports);
-}
-
-NODE_API_MODULE(walla, initialize)

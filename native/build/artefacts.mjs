@@ -1,4 +1,4 @@
-/** What is delivered to dist/native, and of which sources it is made. */
+/** What is delivered to dist, and of which sources it is made. */
 import {
   existsSync,
   mkdirSync,
@@ -7,8 +7,8 @@ import {
   renameSync,
   writeFileSync,
 } from 'node:fs';
-import { dirname, join, relative } from 'node:path';
-import { COMPILE, MPI_DEFINES, SHARED } from './flags.mjs';
+import { basename, dirname, join, relative } from 'node:path';
+import { COMPILE, MPI_DEFINES, SHARED, SMALL } from './flags.mjs';
 import { native, root } from './layout.mjs';
 import { findMpiCompiler, MPI_NAMES } from './mpi-compilers.mjs';
 import { link } from './products.mjs';
@@ -16,6 +16,8 @@ import { sourcesIn, withNeeded } from './sources.mjs';
 import { run } from './tools.mjs';
 
 const shadow = join(native, 'src', 'collfs-shadow');
+/** The core as JavaScript sees it, alone and in the addon of each MPI. */
+const coreBinding = () => sourcesIn(join(native, 'binding'), /^walla_binding/);
 
 /** Builds the artefacts of one machine type. */
 export class Artefacts {
@@ -44,24 +46,24 @@ export class Artefacts {
   }
 
   async core() {
-    const sources = withNeeded(sourcesIn(join(native, 'binding'), /^walla_binding/));
+    const sources = withNeeded([join(native, 'binding', 'core_addon.cpp'), ...coreBinding()]);
     const units = sources.map((source) => this.#unit(source));
-    await this.#shared(this.#tool, units, 'walla.node');
+    await this.#addon(this.#tool, units, 'walla');
   }
 
   async mpi(abi) {
-    const artefact = `mpi-${abi}.node`;
-    const tool = await this.#mpiCompiler(abi, artefact);
+    const name = `mpi-${abi}`;
+    const tool = await this.#mpiCompiler(abi, `${name}.node`);
     if (!tool) return;
     const own = [
       ...sourcesIn(join(native, 'src', 'mpi')),
       join(native, 'binding', 'mpi_binding.cpp'),
     ];
     // What includes mpi.h is built once for each MPI, the rest once for all artefacts.
-    const units = withNeeded(own).map((source) =>
+    const units = withNeeded([...own, ...coreBinding()]).map((source) =>
       own.includes(source) ? this.#mpiUnit(tool, source) : this.#unit(source),
     );
-    await this.#shared(tool, units, artefact);
+    await this.#addon(tool, units, name);
   }
 
   /** libcollfs for one MPI, with a pkg-config file that finds it and its header wherever the package lies. */
@@ -104,7 +106,10 @@ export class Artefacts {
       source === main ? this.#mpiUnit(tool, source) : this.#unit(source),
     );
     const libraries = [`-L${this.#output}`, `-lcollfs-${abi}`, '-Wl,-rpath,$ORIGIN', '-lstdc++'];
-    this.#deliver(await link(tool, units, ['-s', '-pthread', ...libraries]), `collfs-stage-${abi}`);
+    this.#deliver(
+      await link(tool, units, ['-s', '-pthread', ...libraries]),
+      join(this.#output, `collfs-stage-${abi}`),
+    );
   }
 
   /** The addon of `walla/collfs`, which finds the libcollfs beside it: one for whatever of the process uses it. */
@@ -131,7 +136,7 @@ export class Artefacts {
     const libraries = ['-ldl', '-lc', '-lgcc', '-lgcc_eh', '-lc'];
     const flags = ['-shared', '-s', '-nodefaultlibs', '-Wl,-z,defs', '-Wl,-z,nodelete'];
     const linked = await link(this.#tool, units, [...flags, ...libraries]);
-    this.#deliver(linked, 'libcollfs-preload.so');
+    this.#deliver(linked, join(this.#output, 'libcollfs-preload.so'));
   }
 
   /** What each process loads a copy of: with as little besides as can be, not even libstdc++. */
@@ -148,14 +153,18 @@ export class Artefacts {
     const { units: more, wraps } = this.#floor;
     const flags = ['-shared', '-s', '-nodefaultlibs', '-Wl,-z,defs', rpath, ...wraps];
     const linked = await link(this.#tool, [...units, ...more], [...flags, '-lc', '-lgcc']);
-    this.#deliver(linked, 'libcollfs-audit.so');
-    this.#deliver(join(shadow, 'collfs-run.sh'), 'collfs-run');
+    this.#deliver(linked, join(this.#output, 'libcollfs-audit.so'));
+    this.#deliver(join(shadow, 'collfs-run.sh'), join(this.#output, 'collfs-run'));
   }
 
   /** A unit of the native core: plain for native/src, with Node-API for native/binding. */
   #unit(source) {
     const binding = source.startsWith(join(native, 'binding'));
-    return { tool: this.#tool, source, flags: binding ? [...COMPILE, ...this.#napi] : COMPILE };
+    return {
+      tool: this.#tool,
+      source,
+      flags: binding ? [...COMPILE, SMALL, ...this.#napi] : COMPILE,
+    };
   }
 
   #mpiUnit(tool, source) {
@@ -171,18 +180,31 @@ export class Artefacts {
     return tool;
   }
 
+  /** An addon that ranks load stands beside the preload: each directory on the way would be asked for by all of them. */
+  async #addon(tool, units, name) {
+    const directory = dirname(dirname(this.#output));
+    const file = `${name}-${basename(this.#output)}.node`;
+    this.#deliver(await this.#linked(tool, units), join(directory, file));
+  }
+
   async #shared(tool, units, name, flags = []) {
-    const { units: more, wraps, libraries } = this.#floor;
-    const all = [...SHARED, ...flags, ...wraps, ...libraries];
-    this.#deliver(await link(tool, [...units, ...more], all), name);
+    this.#deliver(await this.#linked(tool, units, flags), join(this.#output, name));
+  }
+
+  #linked(tool, units, flags = []) {
+    const { units: more, libraryUnits, wraps, libraries } = this.#floor;
+    return link(
+      tool,
+      [...units, ...more, ...libraryUnits],
+      [...SHARED, ...flags, ...wraps, ...libraries],
+    );
   }
 
   /** Puts an artefact where it belongs, and says so. */
-  #deliver(linked, name) {
-    const target = join(this.#output, name);
+  #deliver(linked, target) {
     const content = readFileSync(linked);
     if (!existsSync(target) || !readFileSync(target).equals(content)) {
-      mkdirSync(this.#output, { recursive: true });
+      mkdirSync(dirname(target), { recursive: true });
       // Renamed into place, because a process may have the old one mapped.
       const aside = `${target}.${process.pid}`;
       writeFileSync(aside, content, { mode: 0o755 });

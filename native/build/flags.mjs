@@ -5,7 +5,11 @@ import { native } from './layout.mjs';
 import { run } from './tools.mjs';
 
 const BASE = ['-std=c++17', '-Wall', '-Wextra', '-Werror', '-pthread'];
-export const COMPILE = [...BASE, '-O2', '-fPIC', '-fvisibility=hidden'];
+// Every rank reads an addon, in parts of 128 KiB: what is not used is left out of it.
+const SECTIONS = ['-ffunction-sections', '-fdata-sections'];
+/** For what converts values, which is much text and little work; follows -O2. */
+export const SMALL = '-Os';
+export const COMPILE = [...BASE, '-O2', '-fPIC', '-fvisibility=hidden', ...SECTIONS];
 // nodelete: a worker that ends unloads its addons, but the mapped image and its strings stay.
 export const SHARED = [
   ...['-shared', '-s', '-pthread', '-Wl,-z,nodelete', '-ldl'],
@@ -47,18 +51,21 @@ const FLOOR_SYMBOLS = [
 /**
  * How to link so that the result runs with an older C and C++ library than those here: libstdc++ goes into the
  * file, and symbols of glibc are taken in their oldest version (native/build/glibc-floor.c).
- * @returns {Promise<{units: object[], wraps: string[], libraries: string[]}>} what to link besides
+ * @returns {Promise<{units: object[], libraryUnits: object[], wraps: string[], libraries: string[]}>} what to link
+ *   besides; `libraryUnits` with libstdc++ alone
  */
 export async function floorOf(compiler) {
   const machine = (await run(compiler, ['-dumpmachine'])).trim();
   const archive = (await run(compiler, ['-print-file-name=libstdc++.a'])).trim();
   if (!FLOOR_MACHINES.test(machine) || !archive.includes('/'))
-    return { units: [], wraps: [], libraries: ['-lstdc++'] };
+    return { units: [], libraryUnits: [], wraps: [], libraries: ['-lstdc++'] };
   const warnings = ['-Wall', '-Wextra', '-Werror'];
   const optimize = ['-O2', '-fPIC', '-fvisibility=hidden', '-ffunction-sections'];
   const flags = ['-x', 'c', '-std=c11', ...warnings, ...optimize];
+  const terminate = { source: join(native, 'build', 'terminate.cpp'), flags: COMPILE };
   return {
     units: [{ tool: compiler, source: join(native, 'build', 'glibc-floor.c'), flags }],
+    libraryUnits: [{ tool: compiler, ...terminate }],
     wraps: ['-Wl,--gc-sections', ...FLOOR_SYMBOLS.map((name) => `-Wl,--wrap=${name}`)],
     libraries: [
       // Symbols of a library inside are nobody else's: Node.js has a libstdc++ of its own.

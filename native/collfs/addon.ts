@@ -1,7 +1,7 @@
 /** The shape of collfs-openmpi.node and collfs-mpich.node, libcollfs for Node.js, and how one is loaded. */
 
 import { WallaError } from '../../stage/errors.ts';
-import { addonPath } from '../addon-path.ts';
+import { nativePath } from '../addon-path.ts';
 import type { MpiAbi } from '../launcher.ts';
 import { dlopen } from '../load-addon.ts';
 
@@ -70,7 +70,7 @@ export interface CollfsAddon {
  */
 export function loadCollfs(abi: MpiAbi): CollfsAddon {
   try {
-    return dlopen(addonPath(`collfs-${abi}`)) as CollfsAddon;
+    return dlopen(nativePath(`collfs-${abi}.node`)) as CollfsAddon;
   } catch (error) {
     throw new WallaError('ERR_WALLA_NATIVE', (error as Error).message, {
       hint: 'build it with `npm run build`',

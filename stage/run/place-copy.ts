@@ -4,23 +4,17 @@
  */
 import { closeSync, readFileSync, realpathSync, writeSync } from 'node:fs';
 import type { WallaAddon } from '../../native/addon.ts';
-import { packageDirectory } from '../../native/addon-path.ts';
+import { addonFile, packageDirectory } from '../../native/addon-path.ts';
 import type { Communicator } from '../../native/communicator.ts';
 import { loadAddon } from '../../native/load-addon.ts';
 import { WallaError } from '../errors.ts';
 import { chooseExecutableBase } from '../staging-base.ts';
 import { type HeldImage, StagingDirectory } from '../staging-directory.ts';
 
-const NATIVE = `dist/native/${process.platform}-${process.arch}`;
 /** What a rank, its workers and its children load; the packer and the downloader stay where walla is installed. */
-const NEEDED = [
-  'dist/stage.cjs',
-  'dist/hooks-thread.js',
-  'dist/report.cjs',
-  `${NATIVE}/walla.node`,
-];
+const NEEDED = ['dist/stage.cjs', 'dist/hooks-thread.js', 'dist/report.cjs', addonFile('walla')];
 /** There if this walla was built for that MPI. */
-const WHERE_BUILT = [`${NATIVE}/mpi-openmpi.node`, `${NATIVE}/mpi-mpich.node`];
+const WHERE_BUILT = [addonFile('mpi-openmpi'), addonFile('mpi-mpich')];
 
 export interface OwnFiles {
   /** Name of the copy's directory. */

@@ -167,7 +167,7 @@ describe('prestaging among hostile neighbours', { skip: whyNotTwoUsers() }, () =
     };
     walk(own());
     assert.ok(seen.some((path) => path.endsWith('/dist/stage.cjs')));
-    assert.ok(seen.some((path) => path.endsWith('/walla.node')));
+    assert.ok(seen.some((path) => path.endsWith('/walla-linux-x64.node')));
   });
 
   test('a copy that no longer has the bytes its name says is refused', () => {

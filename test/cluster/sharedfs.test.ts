@@ -78,6 +78,15 @@ describe('the slow shared file system', { skip }, () => {
     rmSync(path.join(directory, 'new'), { recursive: true });
   });
 
+  test('is not asked for attributes that a client still believes, also of a file it has just read', async () => {
+    const script = `cd ${directory}; cat tree/file-1 > /dev/null; stat tree/file-1`;
+    const believing = await watched({ cacheSeconds: 30 }, () => sh(0, script));
+    assert.equal(of(believing, 'nid001').read, 1);
+    assert.equal(of(believing, 'nid001').getattr, 1); // of the mount itself
+    const forgetful = await watched({}, () => sh(0, script));
+    assert.ok(of(forgetful, 'nid001').getattr > 1);
+  });
+
   test('counts requests by node, rank and kind', async () => {
     const report = await watched({ cacheSeconds: 60, trace: true }, async () => {
       await sh(0, `cat ${directory}/tree/file-0`, { OMPI_COMM_WORLD_RANK: '0' });

@@ -4,12 +4,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
-import { addonPath } from '../../native/addon-path.ts';
+import { nativePath } from '../../native/addon-path.ts';
 import { mpis, type Mpi, type Outcome, run } from '../mpi/launch.ts';
 
 /** The MPIs under which there is collfs for Node.js, or why not. */
 export const implementations: Mpi[] = mpis.map((mpi) => {
-  const isBuilt = existsSync(addonPath(`collfs-${mpi.abi}`));
+  const isBuilt = existsSync(nativePath(`collfs-${mpi.abi}.node`));
   return { ...mpi, skip: mpi.skip || (!isBuilt && `collfs-${mpi.abi}.node is not built`) };
 });
 

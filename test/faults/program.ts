@@ -2,6 +2,7 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { copyFileSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { addonFile } from '../../native/addon-path.ts';
 import { Application, packageRoot, packProgram } from '../run-node.ts';
 
 /** Three chunks of the transfer. */
@@ -34,8 +35,7 @@ export class FaultProgram {
       'node_modules/dep/package.json': '{"name":"dep","type":"module","exports":"./index.js"}',
       'node_modules/dep/index.js': 'export default "dep";',
     });
-    const native = `dist/native/${process.platform}-${process.arch}/walla.node`;
-    copyFileSync(join(packageRoot, native), this.#app.path('addon.node'));
+    copyFileSync(join(packageRoot, addonFile('walla')), this.#app.path('addon.node'));
     this.archive = this.#app.path('app.walla');
     packProgram(this.entry, this.archive);
     const asset = readFileSync(this.#app.path('asset.bin'));

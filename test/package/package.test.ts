@@ -59,10 +59,14 @@ describe('the package', () => {
   test('is small, and holds what it needs to run and to be built again, and nothing else', () => {
     assert.ok(packed.bytes < MOST_BYTES, `${packed.bytes} bytes`);
     const paths = packed.files.map(({ path }) => path);
-    for (const path of ['walla.node', 'mpi-openmpi.node', 'mpi-mpich.node', 'libcollfs-mpich.so']) {
+    for (const path of [
+      'walla-linux-x64.node',
+      'mpi-openmpi-linux-x64.node',
+      'mpi-mpich-linux-x64.node',
+      'native/linux-x64/libcollfs-mpich.so',
+    ]) {
       const mpi = mpis.find(({ abi }) => path.includes(abi));
-      if (mpi === undefined || mpi.skip === false)
-        assert.ok(paths.includes(`dist/native/linux-x64/${path}`), path);
+      if (mpi === undefined || mpi.skip === false) assert.ok(paths.includes(`dist/${path}`), path);
     }
     const others = paths.filter((path) => !/^(?:dist|native|docs\/man)\//.test(path)).sort();
     assert.deepEqual(others, ['CHANGELOG.md', 'LICENSE', 'README.md', 'package.json']);
@@ -209,7 +213,7 @@ describe('where there is no native core', () => {
   }
 
   test('a program alone runs unstaged when the file is missing; ranks end with an error', () => {
-    const file = project.installed('dist/native/linux-x64/walla.node');
+    const file = project.installed('dist/walla-linux-x64.node');
     renameSync(file, `${file}.away`);
     try {
       const one = start(['--import', project.installed('dist/stage.cjs')]);
@@ -234,7 +238,7 @@ describe('building from source in an installed package', () => {
     test(`WALLA_MPICC builds the part for ${mpi.abi}`, () => {
       for (const name of ['node-addon-api', 'node-api-headers'])
         symlink(join(packageRoot, 'node_modules', name), project.path(`node_modules/${name}`));
-      const addon = project.installed(`dist/native/linux-x64/mpi-${mpi.abi}.node`);
+      const addon = project.installed(`dist/mpi-${mpi.abi}-linux-x64.node`);
       writeFileSync(addon, 'to be replaced');
       const built = inProject(
         process.execPath,
@@ -242,7 +246,7 @@ describe('building from source in an installed package', () => {
         { WALLA_MPICC: `mpicxx.${mpi.abi}` },
       );
       assert.equal(built.status, 0, built.stderr);
-      assert.match(built.stdout, new RegExp(`mpi-${mpi.abi}\\.node`));
+      assert.match(built.stdout, new RegExp(`mpi-${mpi.abi}-linux-x64\\.node`));
       const words = ['-np', '2', process.execPath, 'app.js'];
       const { status, stderr } = inProject(mpi.command, [...mpi.args, ...words]);
       assert.equal(status, 0, stderr);

@@ -179,8 +179,12 @@ class Transfer {
   void transfer() {
     Failure own;
     bool whole = true;
-    if (!atRoot_) stream_->start();
+    if (!atRoot_) {
+      makePresent(0, ChunkStream::kAhead);
+      stream_->start();
+    }
     for (std::int64_t left = stream_->chunks(), sent = 0; left > 0; --left, ++sent) {
+      if (!atRoot_) makePresent(sent + ChunkStream::kAhead, 1);
       const ChunkStream::Arrival arrival =
           atRoot_ ? ChunkStream::Arrival{sent, !obtain(sent)} : stream_->receive();
       const std::int64_t begin = stream_->begin(arrival.chunk);
@@ -229,11 +233,18 @@ class Transfer {
     return failure_.step == kNone;
   }
 
+  /// So many pages at once cost less than a fault for each.
+  void makePresent(std::int64_t chunk, std::int64_t count) const {
+    target_.makePresent(static_cast<std::uint64_t>(stream_->begin(chunk)),
+                        static_cast<std::uint64_t>(stream_->begin(chunk + count)));
+  }
+
   void read() {
     posix_fadvise(options_.sourceFd, 0, options_.bytes, POSIX_FADV_SEQUENTIAL);
     std::int64_t at = 0;
     while (at < options_.bytes && !abandoned_) {
       const auto want = static_cast<std::size_t>(std::min(chunkBytes_, options_.bytes - at));
+      target_.makePresent(static_cast<std::uint64_t>(at), static_cast<std::uint64_t>(at) + want);
       const ssize_t got = pread(options_.sourceFd, data_ + at, want, at);
       if (got < 0 && errno == EINTR) continue;
       if (got <= 0) {

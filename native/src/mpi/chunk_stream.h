@@ -36,6 +36,8 @@ class ChunkStream {
   /// Gives up what has not been waited for, as after an error of MPI.
   ~ChunkStream();
 
+  /// Chunks that it makes room for before the first one has come.
+  static constexpr std::int64_t kAhead = 4;
   std::int64_t chunks() const { return chunks_; }
   std::int64_t begin(std::int64_t chunk) const;
   std::int64_t end(std::int64_t chunk) const { return begin(chunk + 1); }
