@@ -5,6 +5,9 @@
  * says which call failed on what.
  */
 
+import type { MpiAbi } from './launcher.ts';
+import type { MpiStandIn } from './mpi-stand-in.ts';
+
 export interface WallaAddon {
   /**
    * Maps an image (a whole archive) read-only and checks its index header.
@@ -108,6 +111,9 @@ export interface WallaAddon {
   beginFreshCheck(fd: number, root: string, options: FreshCheckOptions): FreshCheck;
   /** Waits for a check and returns what it found. To be called once. */
   finishFreshCheck(check: FreshCheck): Freshness;
+
+  /** Loads the library of an MPI; undefined where it is not there either. Once a process, on the main thread. */
+  loadMpiStandIn(abi: MpiAbi): MpiStandIn | undefined;
 }
 
 export interface FreshCheckOptions {

@@ -23,6 +23,7 @@ import {
   type MpiEnvironment,
   type NativeCommunicator,
 } from './mpi-addon.ts';
+import { standInForMpi } from './mpi-stand-in.ts';
 import { SelfCommunicator } from './self-communicator.ts';
 import { isMpiSpent, markMpiSpent } from './spent-mpi.ts';
 
@@ -104,11 +105,16 @@ function open(env: Environment): MpiState {
   const { launcher, complaint } = chooseMpi(env);
   if (launcher.mpi === undefined) return alone(launcher, wantOfServer(launcher, env));
   let addon: MpiAddon;
+  let problem = complaint;
   try {
     addon = loadMpiAddon(launcher.mpi, launcher);
   } catch (error) {
-    if (!startsAnyProgram(env)) throw error;
-    return aloneForWantOfMpi(launcher, WallaError.from(error));
+    problem = WallaError.from(error);
+    if (startsAnyProgram(env)) return aloneForWantOfMpi(launcher, problem);
+    // The end of this rank would end the job. To run on unstaged, all have to.
+    const standIn = env['WALLA_ON_ERROR'] === 'fallback' ? standInForMpi(launcher.mpi) : undefined;
+    if (!standIn) throw error;
+    addon = standIn;
   }
   if (isMpiSpent(env, addon)) {
     const problem = new WallaError(
@@ -133,7 +139,7 @@ function open(env: Environment): MpiState {
         `the job was started by ${describeLauncher(launcher)}, but MPI says size ${world.size}: ${environment.library}`,
       );
     }
-    return { launcher, addon, environment, world, node: world.splitByNode(), problem: complaint };
+    return { launcher, addon, environment, world, node: world.splitByNode(), problem };
   } catch (error) {
     throw WallaError.from(error, 'ERR_WALLA_MPI');
   }

@@ -15,6 +15,7 @@
 #include "../src/mpi/environment.h"
 #include "../src/mpi/roll_call.h"
 #include "../src/mpi/watch.h"
+#include "../src/server_socket.h"
 
 namespace {
 
@@ -283,7 +284,7 @@ void watch(const Napi::CallbackInfo& info) {
 
 Napi::Value isServerGone(const Napi::CallbackInfo& info) {
   return Napi::Boolean::New(info.Env(),
-                            walla::mpi::isServerGone(info[0].As<Napi::Number>().Int32Value()));
+                            walla::isServerGone(info[0].As<Napi::Number>().Int32Value()));
 }
 
 void failQuietly(const Napi::CallbackInfo& /*info*/) { walla::mpi::failQuietly(); }

@@ -14,6 +14,7 @@
 #include "errors.h"
 #include "walla_binding_image.h"
 #include "walla_binding_staging.h"
+#include "walla_binding_stand_in.h"
 
 namespace walla {
 
@@ -106,6 +107,7 @@ Napi::Object initialize(Napi::Env env, Napi::Object exports) {
   exports.Set("beginFreshCheck", Napi::Function::New<guarded<beginCheck>>(env));
   exports.Set("finishFreshCheck", Napi::Function::New<guarded<finishCheck>>(env));
   exportStaging(env, exports);
+  exportStandIn(env, exports);
   return exports;
 }
 
