@@ -2,7 +2,7 @@
  * Finds the archive for the program that is starting: named by WALLA_ARCHIVE, or the cache beside the
  * entry, packed anew when it is missing or stale. Runs on the root rank alone; never collective.
  */
-import { closeSync, fstatSync, readSync, realpathSync, writeSync } from 'node:fs';
+import { closeSync, fstatSync, realpathSync, writeSync } from 'node:fs';
 import { constants as osConstants } from 'node:os';
 import { loadAddon } from '../native/load-addon.ts';
 import { wholePackage } from '../native/addon-path.ts';
@@ -17,7 +17,7 @@ import { findLocated } from './located-note.ts';
 import { clockNs } from './node-clock.ts';
 import { readOptions, type StageOptions } from './options.ts';
 import { givenEntry, resolveEntry } from './program-entry.ts';
-import { openFile, openPlain, showArchive } from './archive-source.ts';
+import { openFile, openPlain, readFrom, showArchive } from './archive-source.ts';
 import { beginEarly, checkStale, type StaleCheck } from './stale-check.ts';
 import { isArchiveUrl } from './transport/archive-url.ts';
 import { processMs } from './process-clock.ts';
@@ -240,7 +240,7 @@ function decodeAt(path: string, member: Buffer): Manifest {
 
 function readManifestMember(fd: number, path: string, fileBytes: number): Buffer {
   const header = Buffer.alloc(512);
-  const got = readSync(fd, header, 0, 512, 0);
+  const got = readFrom(fd, path, header, 0);
   const name = header.toString('latin1', 0, 100).replace(/\0.*$/s, '');
   if (got < 512 || name !== '.walla/manifest.json')
     throw new WallaError('ERR_WALLA_ARCHIVE_FORMAT', `${path} is not a walla archive`);
@@ -248,7 +248,7 @@ function readManifestMember(fd: number, path: string, fileBytes: number): Buffer
   if (!(bytes > 0) || bytes > LONGEST_MANIFEST_BYTES || 512 + bytes > fileBytes)
     throw new WallaError('ERR_WALLA_ARCHIVE_DAMAGED', `${path} is cut off inside its manifest`);
   const member = Buffer.alloc(bytes);
-  if (readSync(fd, member, 0, bytes, 512) !== bytes)
+  if (readFrom(fd, path, member, 512) !== bytes)
     throw new WallaError('ERR_WALLA_ARCHIVE_DAMAGED', `${path} is cut off inside its manifest`);
   return member;
 }

@@ -33,6 +33,8 @@ export const PLACING = '.placing';
 /** tmpfs and ramfs, as statfs(2) names them. */
 const MEMORY_FILE_SYSTEMS = new Set([0x01021994, 0x858458f6]);
 const KEEP = 'keep';
+/** How opening a directory fails where something else has its name. */
+const NOT_OURS = new Set(['EPERM', 'EACCES', 'ENOTDIR', 'ELOOP']);
 
 /** A published image that this process holds: it stays while the process lives. */
 export interface HeldImage {
@@ -246,8 +248,9 @@ export class StagingDirectory {
     let directoryFd: number;
     try {
       directoryFd = this.#addon.openPrivateDirectoryAt(userFd, name, false);
-    } catch {
-      return true; // not a directory of ours: it has no business here
+    } catch (error) {
+      // Not a directory of ours: it has no business here. When it could not be looked at, it may be in use.
+      return NOT_OURS.has((error as NodeJS.ErrnoException).code ?? '');
     }
     try {
       if (!kept && this.#isRetained(directoryFd)) return false;

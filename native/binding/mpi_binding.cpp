@@ -270,14 +270,15 @@ void release(const Napi::CallbackInfo& info) {
   guarded(info.Env(), [] { walla::mpi::release(); });
 }
 
-/// watch(milliseconds, report); 0 ends it.
+/// watch(milliseconds, report, serverFd); 0 ends it.
 void watch(const Napi::CallbackInfo& info) {
   guarded(info.Env(), [&] {
     const std::int64_t patienceMs = info[0].As<Napi::Number>().Int64Value();
     if (patienceMs <= 0) {
       walla::mpi::unwatch();
     } else {
-      walla::mpi::watch(std::chrono::milliseconds(patienceMs), info[1].As<Napi::String>());
+      walla::mpi::watch(std::chrono::milliseconds(patienceMs), info[1].As<Napi::String>(),
+                        info[2].As<Napi::Number>().Int32Value());
     }
   });
 }

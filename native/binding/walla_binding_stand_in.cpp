@@ -59,7 +59,7 @@ Napi::Value watch(const Napi::CallbackInfo& info) {
   if (patienceMs <= 0) {
     mpi::unwatch();
   } else {
-    mpi::watch(std::chrono::milliseconds(patienceMs), stringArgument(info, 1));
+    mpi::watch(std::chrono::milliseconds(patienceMs), stringArgument(info, 1), fdArgument(info, 2));
   }
   return info.Env().Undefined();
 }

@@ -145,9 +145,12 @@ std::unique_ptr<MpiStandIn> openMpi() {
     whole = whole && address != nullptr;
     return address;
   };
-  const Handles<void*> handles{object("ompi_mpi_comm_world"), object("ompi_mpi_info_null"),
-                               object("ompi_mpi_op_min"),     object("ompi_mpi_op_sum"),
-                               object("ompi_mpi_double"),     object("ompi_mpi_byte"),
+  const Handles<void*> handles{object("ompi_mpi_comm_world"),
+                               object("ompi_mpi_info_null"),
+                               object("ompi_mpi_op_min"),
+                               object("ompi_mpi_op_sum"),
+                               object("ompi_mpi_double"),
+                               object("ompi_mpi_byte"),
                                0};
   return whole ? wholeOrNone(library, handles) : nullptr;
 }
@@ -157,8 +160,8 @@ std::unique_ptr<MpiStandIn> mpich() {
   // had too.
   void* const library = open({"libmpich.so.12", "libmpi.so.12"});
   if (library == nullptr || dlsym(library, "ompi_mpi_comm_world") != nullptr) return nullptr;
-  const Handles<int> handles{0x44000000, 0x1c000000, 0x58000002, 0x58000003, 0x4c00080b,
-                             0x4c00010d, 1};
+  const Handles<int> handles{0x44000000, 0x1c000000, 0x58000002, 0x58000003,
+                             0x4c00080b, 0x4c00010d, 1};
   return wholeOrNone(library, handles);
 }
 

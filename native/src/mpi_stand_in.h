@@ -7,11 +7,11 @@
 namespace walla {
 
 /// As much of MPI as it takes for a rank to fail together with the others: those that wait in
-/// MPI_Init can be told of nothing before it has come there too. Built without any MPI: the functions
-/// are looked up in the library that mpi-*.node would be linked to.
+/// MPI_Init can be told of nothing before it has come there too. Built without any MPI: the
+/// functions are looked up in the library that mpi-*.node would be linked to.
 ///
-/// All functions but rank, size and failQuietly are collective, in the order in which the others call
-/// those of native/src/mpi. Errors of MPI end the job, as MPI does by itself. One a process.
+/// All functions but rank, size and failQuietly are collective, in the order in which the others
+/// call those of native/src/mpi. Errors of MPI end the job, as MPI does by itself. One a process.
 class MpiStandIn {
  public:
   /// @param abi "openmpi" or "mpich"

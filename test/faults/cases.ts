@@ -99,7 +99,7 @@ function mpichExamples(): Case[] {
       'reserve error other',
       'transfer.middle error root',
       'transfer.middle kill leader',
-      'attach stop leader',
+      'start stop leader',
     ].includes(`${point} ${fault} ${role}`),
   );
 }
