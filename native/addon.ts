@@ -78,6 +78,8 @@ export interface WallaAddon {
    * @returns number of files and bytes written by this call
    */
   extractElf(image: NativeImage, directoryFd: number): { files: number; bytes: number };
+  /** Bytes of all ELF files of the image: the most that extractElf writes. */
+  elfBytes(image: NativeImage): number;
   /** Writes one file entry below the open private directory (as extractElf does), unless it is there. */
   materialize(image: NativeImage, entry: number, directoryFd: number): void;
 

@@ -38,6 +38,10 @@ Napi::Value extract(const Napi::CallbackInfo& info) {
   return result;
 }
 
+Napi::Value elfBytesOf(const Napi::CallbackInfo& info) {
+  return numberOf(info.Env(), elfBytes(NativeImage::treeOf(info.Env(), info[0]).image()));
+}
+
 Napi::Value materializeEntry(const Napi::CallbackInfo& info) {
   const PackedTree& tree = NativeImage::treeOf(info.Env(), info[0]);
   materialize(tree.image(), info[1].As<Napi::Number>().Uint32Value(), fdArgument(info, 2));
@@ -103,6 +107,7 @@ Napi::Object initialize(Napi::Env env, Napi::Object exports) {
   data->imageConstructor = Napi::Persistent(NativeImage::define(env));
   exports.Set("openImage", Napi::Function::New<guarded<openImage>>(env));
   exports.Set("extractElf", Napi::Function::New<guarded<extract>>(env));
+  exports.Set("elfBytes", Napi::Function::New<guarded<elfBytesOf>>(env));
   exports.Set("materialize", Napi::Function::New<guarded<materializeEntry>>(env));
   exports.Set("beginFreshCheck", Napi::Function::New<guarded<beginCheck>>(env));
   exports.Set("finishFreshCheck", Napi::Function::New<guarded<finishCheck>>(env));
