@@ -11,6 +11,7 @@ import { defaultArchivePath } from './archive-path.ts';
 import { fitsThisProcess } from './attachment.ts';
 import { WallaError, type WallaErrorCode } from './errors.ts';
 import { decodeManifest, type Manifest } from './format/manifest.ts';
+import { formatName } from './format-name.ts';
 import { detectLauncher, launcherVariables } from '../native/launcher.ts';
 import type { Entry } from '../loader/commonjs.ts';
 import { findLocated } from './located-note.ts';
@@ -206,6 +207,11 @@ function openAt(
     const member = readManifestMember(fd, path, stat.size);
     const manifest = decodeAt(path, member);
     const expected = manifest.body.offset + manifest.body.bytes;
+    if (manifest.body.offset !== 512 + member.length)
+      throw new WallaError(
+        'ERR_WALLA_ARCHIVE_DAMAGED',
+        `the manifest of ${path} names another place for the body`,
+      );
     if (stat.size !== expected)
       throw new WallaError(
         'ERR_WALLA_ARCHIVE_DAMAGED',
@@ -272,7 +278,7 @@ function findRoots(
     if (relative === undefined)
       throw new WallaError(
         'ERR_WALLA_NOT_PACKED',
-        `${path} does not hold the program ${entry}; it holds ${manifest.entries.join(', ')}`,
+        `${path} does not hold the program ${entry}; it holds ${manifest.entries.map(formatName).join(', ')}`,
         { program: given[index] },
       );
     roots.add(entry.slice(0, -relative.length - 1) || '/');
@@ -287,7 +293,7 @@ function findRoots(
 
 function checkMachine({ path, manifest }: LocatedArchive): void {
   const mine = `${process.platform} ${process.arch}`;
-  const theirs = `${manifest.platform} ${manifest.arch}`;
+  const theirs = formatName(`${manifest.platform} ${manifest.arch}`);
   if (mine !== theirs)
     throw new WallaError('ERR_WALLA_PLATFORM', `${path} was packed for ${theirs}, this is ${mine}`);
 }
@@ -298,14 +304,14 @@ function checkPlatform(archive: LocatedArchive): void {
   if (manifest.abi !== process.versions.modules)
     throw new WallaError(
       'ERR_WALLA_STALE',
-      `${path} was packed by Node.js ${manifest.node}, this is ${process.version}`,
+      `${path} was packed by Node.js ${formatName(manifest.node)}, this is ${process.version}`,
       { hint: 'pack again with this Node.js: walla pack ENTRY -o FILE' },
     );
   const { conditions, preserveSymlinks } = resolutionRules();
   if (!fitsThisProcess(manifest))
     throw new WallaError(
       'ERR_WALLA_STALE',
-      `${path} was packed for conditions [${manifest.conditions.join(', ')}], this program runs with [${conditions.join(', ')}]` +
+      `${path} was packed for conditions [${manifest.conditions.map(formatName).join(', ')}], this program runs with [${conditions.join(', ')}]` +
         (manifest.preserveSymlinks === preserveSymlinks
           ? ''
           : ', and for another --preserve-symlinks'),
