@@ -5,6 +5,9 @@
  * says which call failed on what.
  */
 
+import type { MpiAbi } from './launcher.ts';
+import type { MpiStandIn } from './mpi-stand-in.ts';
+
 export interface WallaAddon {
   /**
    * Maps an image (a whole archive) read-only and checks its index header.
@@ -75,6 +78,8 @@ export interface WallaAddon {
    * @returns number of files and bytes written by this call
    */
   extractElf(image: NativeImage, directoryFd: number): { files: number; bytes: number };
+  /** Bytes of all ELF files of the image: the most that extractElf writes. */
+  elfBytes(image: NativeImage): number;
   /** Writes one file entry below the open private directory (as extractElf does), unless it is there. */
   materialize(image: NativeImage, entry: number, directoryFd: number): void;
 
@@ -115,6 +120,9 @@ export interface WallaAddon {
    * @returns whether this V8 can be told
    */
   programLoads(): boolean;
+
+  /** Loads the library of an MPI; undefined where it is not there either. Once a process, on the main thread. */
+  loadMpiStandIn(abi: MpiAbi): MpiStandIn | undefined;
 }
 
 export interface FreshCheckOptions {

@@ -61,8 +61,11 @@ export interface MpiAddon {
   isFinalized(): boolean;
   /** Collective. Finalizes now, if MPI was initialized here. */
   release(): void;
-  /** Ends this process with a report on stderr after so many milliseconds, unless called again; 0: no more. */
-  watch(ms: number, report: string): void;
+  /**
+   * Ends this process with a report on stderr after so many milliseconds, unless called again; 0: no more. Has the
+   * server behind `serverFd`, unless that is -1, end the job.
+   */
+  watch(ms: number, report: string, serverFd: number): void;
   /** Whether the process manager behind the socket PMI_FD has hung up: a program of this rank finalized MPI. */
   isServerGone(fd: number): boolean;
   /** All ranks agreed to fail: an exit status other than 0 then finalizes instead of aborting the job. */

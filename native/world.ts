@@ -23,6 +23,7 @@ import {
   type MpiEnvironment,
   type NativeCommunicator,
 } from './mpi-addon.ts';
+import { standInForMpi } from './mpi-stand-in.ts';
 import { SelfCommunicator } from './self-communicator.ts';
 import { isMpiSpent, markMpiSpent } from './spent-mpi.ts';
 
@@ -104,11 +105,16 @@ function open(env: Environment): MpiState {
   const { launcher, complaint } = chooseMpi(env);
   if (launcher.mpi === undefined) return alone(launcher, wantOfServer(launcher, env));
   let addon: MpiAddon;
+  let problem = complaint;
   try {
     addon = loadMpiAddon(launcher.mpi, launcher);
   } catch (error) {
-    if (!startsAnyProgram(env)) throw error;
-    return aloneForWantOfMpi(launcher, WallaError.from(error));
+    problem = WallaError.from(error);
+    if (startsAnyProgram(env)) return aloneForWantOfMpi(launcher, problem);
+    // The end of this rank would end the job. To run on unstaged, all have to.
+    const standIn = env['WALLA_ON_ERROR'] === 'fallback' ? standInForMpi(launcher.mpi) : undefined;
+    if (!standIn) throw error;
+    addon = standIn;
   }
   if (isMpiSpent(env, addon)) {
     const problem = new WallaError(
@@ -121,7 +127,7 @@ function open(env: Environment): MpiState {
   try {
     watchStart(addon, launcher, env);
     const environment = addon.initialize();
-    addon.watch(0, '');
+    addon.watch(0, '', -1);
     process.env[OWNER_VARIABLE] = String(process.pid);
     markMpiSpent(env);
     const world = addon.world();
@@ -133,7 +139,7 @@ function open(env: Environment): MpiState {
         `the job was started by ${describeLauncher(launcher)}, but MPI says size ${world.size}: ${environment.library}`,
       );
     }
-    return { launcher, addon, environment, world, node: world.splitByNode(), problem: complaint };
+    return { launcher, addon, environment, world, node: world.splitByNode(), problem };
   } catch (error) {
     throw WallaError.from(error, 'ERR_WALLA_MPI');
   }
@@ -173,7 +179,7 @@ function watchStart(addon: MpiAddon, launcher: Launcher, env: Environment): void
     `MPI has not started after ${timeoutMs / 1000} s: another rank has not come so far, or has stopped`,
     { rank: launcher.rank, host: hostname() },
   );
-  addon.watch(timeoutMs + stagger(launcher.rank), error.report());
+  addon.watch(timeoutMs + stagger(launcher.rank), error.report(), hydraFd(env));
 }
 
 /** Ranks give up one after the other, so that the first one's message is the only one; milliseconds. */
@@ -228,21 +234,27 @@ export function isMpiUp(): boolean {
  * Other launchers do so when they see the exit status; Hydra does not.
  */
 export function abortBeforeMpi(env: Environment): void {
-  const fd = env['PMI_FD'];
-  if (mpiOfLauncher(env) !== 'mpich' || fd === undefined || !/^\d+$/.test(fd)) return;
+  const fd = hydraFd(env);
+  if (fd < 0) return;
   // Hydra drops what it has not read of a job that it ends: let it read the message first.
   Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, MESSAGE_MS);
   try {
     // PMI-1, which Hydra speaks, is lines of text.
-    writeSync(Number(fd), 'cmd=abort exitcode=1\n');
+    writeSync(fd, 'cmd=abort exitcode=1\n');
   } catch {
     // It has hung up: then nobody waits.
   }
 }
 
+/** The socket of Hydra's server; -1 where another launcher started this rank. */
+function hydraFd(env: Environment): number {
+  const fd = env['PMI_FD'];
+  return mpiOfLauncher(env) === 'mpich' && fd !== undefined && /^\d+$/.test(fd) ? Number(fd) : -1;
+}
+
 /** Ends this process with a report after so many milliseconds, unless called again; 0: no more. */
 export function watchMpi(ms: number, report: string): void {
-  shared[KEY]?.addon?.watch(ms, report);
+  shared[KEY]?.addon?.watch(ms, report, hydraFd(process.env));
 }
 
 /** Finalizes MPI for good, if walla initialized it; collective. Without MPI it does nothing. */

@@ -28,7 +28,7 @@ export function openPlain(archive: string, options: StageOptions): ArchiveSource
     if (!fstatSync(fd).isFile())
       throw new WallaError('ERR_WALLA_ARCHIVE_FORMAT', `${path} is not a file`);
     const start = Buffer.alloc(2);
-    readSync(fd, start, 0, 2, 0);
+    readFrom(fd, path, start, 0);
     if (start[0] === 0x1f && start[1] === 0x8b)
       return { path, fd: unpackArchive(fd, path, options), onSharedFile: false };
     keep = true;
@@ -56,6 +56,27 @@ export function openFile(path: string): number {
         : 'ERR_WALLA_UNREADABLE',
       `cannot open the archive: ${message}`,
       { cause: error },
+    );
+  }
+}
+
+/**
+ * Fills a buffer from an archive, or as much of it as the file has.
+ * @param path for the message
+ * @returns number of bytes
+ * @throws WallaError ERR_WALLA_UNREADABLE
+ */
+export function readFrom(fd: number, path: string, buffer: Buffer, position: number): number {
+  try {
+    return readSync(fd, buffer, 0, buffer.length, position);
+  } catch (error) {
+    throw new WallaError(
+      'ERR_WALLA_UNREADABLE',
+      `cannot read ${path}: ${(error as Error).message}`,
+      {
+        cause: error,
+        hint: 'name a file that can be read in WALLA_ARCHIVE',
+      },
     );
   }
 }

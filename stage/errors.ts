@@ -47,7 +47,17 @@ const HINTS = {
 const EXHAUSTED: Record<string, keyof typeof HINTS> = {
   ENOSPC: 'ERR_WALLA_NO_SPACE',
   EDQUOT: 'ERR_WALLA_NO_SPACE',
+  EFBIG: 'ERR_WALLA_NO_SPACE',
   ENOMEM: 'ERR_WALLA_NO_MEMORY',
+  EMFILE: 'ERR_WALLA_NO_MEMORY',
+  ENFILE: 'ERR_WALLA_NO_MEMORY',
+};
+
+/** Hints for what no file system and no memory limits. */
+const LIMIT_HINTS: Record<string, string> = {
+  EFBIG: 'raise the largest size of a file: ulimit -f unlimited, before the launcher',
+  EMFILE: 'raise the number of open files: ulimit -n 1024, before the launcher',
+  ENFILE: 'the whole node has too many open files: look at what else runs there',
 };
 
 /** What a refusal of the operating system means, where nobody has said it better. */
@@ -57,6 +67,7 @@ const BY_ERRNO: Record<string, keyof typeof HINTS> = {
   EROFS: 'ERR_WALLA_STAGING_DIRECTORY',
   ELOOP: 'ERR_WALLA_STAGING_DIRECTORY',
   ENOTDIR: 'ERR_WALLA_STAGING_DIRECTORY',
+  ENAMETOOLONG: 'ERR_WALLA_STAGING_DIRECTORY',
 };
 
 export type WallaErrorCode = keyof typeof HINTS;
@@ -118,7 +129,14 @@ export class WallaError extends Error {
         hint: 'remove it, or have its owner remove it; or set WALLA_DIR to a node-local directory that only you can write',
       });
     const errno = typeof native?.code === 'string' ? native.code : '';
-    const refused = code === 'ERR_WALLA_INTERNAL' ? BY_ERRNO[errno] : undefined;
-    return new WallaError(EXHAUSTED[errno] ?? refused ?? code, message, { cause: error });
+    // There are directories in which nobody can make another, as in /proc.
+    const unmade = errno === 'ENOENT' && native?.syscall === 'mkdir';
+    const refused = unmade ? 'ERR_WALLA_STAGING_DIRECTORY' : BY_ERRNO[errno];
+    const meaning = EXHAUSTED[errno] ?? (code === 'ERR_WALLA_INTERNAL' ? refused : undefined);
+    const hint = LIMIT_HINTS[errno];
+    return new WallaError(meaning ?? code, message, {
+      cause: error,
+      ...(hint === undefined ? {} : { hint }),
+    });
   }
 }

@@ -2,7 +2,7 @@
  * Finds the archive for the program that is starting: named by WALLA_ARCHIVE, or the cache beside the
  * entry, packed anew when it is missing or stale. Runs on the root rank alone; never collective.
  */
-import { closeSync, fstatSync, readSync, realpathSync, writeSync } from 'node:fs';
+import { closeSync, fstatSync, realpathSync, writeSync } from 'node:fs';
 import { constants as osConstants } from 'node:os';
 import { loadAddon } from '../native/load-addon.ts';
 import { wholePackage } from '../native/addon-path.ts';
@@ -11,13 +11,14 @@ import { defaultArchivePath } from './archive-path.ts';
 import { fitsThisProcess } from './attachment.ts';
 import { WallaError, type WallaErrorCode } from './errors.ts';
 import { decodeManifest, type Manifest } from './format/manifest.ts';
+import { formatName } from './format-name.ts';
 import { detectLauncher, launcherVariables } from '../native/launcher.ts';
 import type { Entry } from '../loader/commonjs.ts';
 import { findLocated } from './located-note.ts';
 import { clockNs } from './node-clock.ts';
 import { readOptions, type StageOptions } from './options.ts';
 import { givenEntry, resolveEntry } from './program-entry.ts';
-import { openFile, openPlain, showArchive } from './archive-source.ts';
+import { openFile, openPlain, readFrom, showArchive } from './archive-source.ts';
 import { beginEarly, checkStale, type StaleCheck } from './stale-check.ts';
 import { isArchiveUrl } from './transport/archive-url.ts';
 import { processMs } from './process-clock.ts';
@@ -206,6 +207,11 @@ function openAt(
     const member = readManifestMember(fd, path, stat.size);
     const manifest = decodeAt(path, member);
     const expected = manifest.body.offset + manifest.body.bytes;
+    if (manifest.body.offset !== 512 + member.length)
+      throw new WallaError(
+        'ERR_WALLA_ARCHIVE_DAMAGED',
+        `the manifest of ${path} names another place for the body`,
+      );
     if (stat.size !== expected)
       throw new WallaError(
         'ERR_WALLA_ARCHIVE_DAMAGED',
@@ -240,7 +246,7 @@ function decodeAt(path: string, member: Buffer): Manifest {
 
 function readManifestMember(fd: number, path: string, fileBytes: number): Buffer {
   const header = Buffer.alloc(512);
-  const got = readSync(fd, header, 0, 512, 0);
+  const got = readFrom(fd, path, header, 0);
   const name = header.toString('latin1', 0, 100).replace(/\0.*$/s, '');
   if (got < 512 || name !== '.walla/manifest.json')
     throw new WallaError('ERR_WALLA_ARCHIVE_FORMAT', `${path} is not a walla archive`);
@@ -248,7 +254,7 @@ function readManifestMember(fd: number, path: string, fileBytes: number): Buffer
   if (!(bytes > 0) || bytes > LONGEST_MANIFEST_BYTES || 512 + bytes > fileBytes)
     throw new WallaError('ERR_WALLA_ARCHIVE_DAMAGED', `${path} is cut off inside its manifest`);
   const member = Buffer.alloc(bytes);
-  if (readSync(fd, member, 0, bytes, 512) !== bytes)
+  if (readFrom(fd, path, member, 512) !== bytes)
     throw new WallaError('ERR_WALLA_ARCHIVE_DAMAGED', `${path} is cut off inside its manifest`);
   return member;
 }
@@ -272,7 +278,7 @@ function findRoots(
     if (relative === undefined)
       throw new WallaError(
         'ERR_WALLA_NOT_PACKED',
-        `${path} does not hold the program ${entry}; it holds ${manifest.entries.join(', ')}`,
+        `${path} does not hold the program ${entry}; it holds ${manifest.entries.map(formatName).join(', ')}`,
         { program: given[index] },
       );
     roots.add(entry.slice(0, -relative.length - 1) || '/');
@@ -287,7 +293,7 @@ function findRoots(
 
 function checkMachine({ path, manifest }: LocatedArchive): void {
   const mine = `${process.platform} ${process.arch}`;
-  const theirs = `${manifest.platform} ${manifest.arch}`;
+  const theirs = formatName(`${manifest.platform} ${manifest.arch}`);
   if (mine !== theirs)
     throw new WallaError('ERR_WALLA_PLATFORM', `${path} was packed for ${theirs}, this is ${mine}`);
 }
@@ -298,14 +304,14 @@ function checkPlatform(archive: LocatedArchive): void {
   if (manifest.abi !== process.versions.modules)
     throw new WallaError(
       'ERR_WALLA_STALE',
-      `${path} was packed by Node.js ${manifest.node}, this is ${process.version}`,
+      `${path} was packed by Node.js ${formatName(manifest.node)}, this is ${process.version}`,
       { hint: 'pack again with this Node.js: walla pack ENTRY -o FILE' },
     );
   const { conditions, preserveSymlinks } = resolutionRules();
   if (!fitsThisProcess(manifest))
     throw new WallaError(
       'ERR_WALLA_STALE',
-      `${path} was packed for conditions [${manifest.conditions.join(', ')}], this program runs with [${conditions.join(', ')}]` +
+      `${path} was packed for conditions [${manifest.conditions.map(formatName).join(', ')}], this program runs with [${conditions.join(', ')}]` +
         (manifest.preserveSymlinks === preserveSymlinks
           ? ''
           : ', and for another --preserve-symlinks'),

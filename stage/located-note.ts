@@ -86,6 +86,15 @@ function read(directoryFd: number): Note | undefined {
 
 /** A URL may hold a password: only a digest is written. */
 function question(entries: readonly string[], { archive, stale }: StageOptions): string {
-  const text = JSON.stringify([archive ?? null, process.cwd(), stale, entries]);
+  const text = JSON.stringify([archive ?? null, workingDirectory(), stale, entries]);
   return loadAddon().sha256(Buffer.from(text));
+}
+
+/** A program can run in a directory that has been removed. */
+function workingDirectory(): string | null {
+  try {
+    return process.cwd();
+  } catch {
+    return null;
+  }
 }

@@ -250,7 +250,11 @@ class NodePlacement {
       const target = this.#nativePlacement ?? this.#placement;
       const filesFd = addon.openPrivateDirectoryAt(target.directoryFd, 'files', true);
       try {
-        if (this.#plan.natives > 0 && !this.#heldNatives) addon.extractElf(image, filesFd);
+        if (this.#plan.natives > 0 && !this.#heldNatives) {
+          const directory = this.#nativeDirectory ?? this.#directory;
+          directory.checkRoom(filesFd, addon.elfBytes(image), "the archive's natives need");
+          addon.extractElf(image, filesFd);
+        }
         if (this.#plan.codeCache)
           unpackCodeCache(image, this.#plan.codeCache, this.#placement.directoryFd);
       } catch (error) {

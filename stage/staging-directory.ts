@@ -33,6 +33,8 @@ export const PLACING = '.placing';
 /** tmpfs and ramfs, as statfs(2) names them. */
 const MEMORY_FILE_SYSTEMS = new Set([0x01021994, 0x858458f6]);
 const KEEP = 'keep';
+/** How opening a directory fails where something else has its name. */
+const NOT_OURS = new Set(['EPERM', 'EACCES', 'ENOTDIR', 'ELOOP']);
 
 /** A published image that this process holds: it stays while the process lives. */
 export interface HeldImage {
@@ -128,7 +130,7 @@ export class StagingDirectory {
       };
       try {
         if (bytes > 0) {
-          this.#checkRoom(directoryFd, bytes);
+          this.checkRoom(directoryFd, bytes, 'archive needs');
           placement.imageFd = this.#addon.openPrivateFileAt(directoryFd, 'image', 'create');
           this.#addon.reserve(placement.imageFd, bytes);
         }
@@ -187,16 +189,20 @@ export class StagingDirectory {
     });
   }
 
-  /** The numbers are had before anything is written: reserving beyond a group's limit would kill this process. */
-  #checkRoom(directoryFd: number, bytes: number): void {
+  /**
+   * The numbers are had before anything is written: going beyond a group's limit would kill this process.
+   * @param needs subject and verb of the message
+   * @throws WallaError ERR_WALLA_NO_SPACE
+   */
+  checkRoom(directoryFd: number, bytes: number, needs: string): void {
     const { freeBytes, typeMagic } = this.#addon.fileSystem(directoryFd);
-    if (freeBytes < bytes) throw noSpace(bytes, freeBytes, this.path);
+    if (freeBytes < bytes) throw noSpace(bytes, freeBytes, this.path, needs);
     if (!MEMORY_FILE_SYSTEMS.has(typeMagic)) return;
     const room = memoryRoom();
     if (!room || room.freeBytes >= bytes) return;
     throw new WallaError(
       'ERR_WALLA_NO_SPACE',
-      `archive needs ${formatBytes(bytes)} of memory in ${this.path}, the control group ${room.group} leaves ${formatBytes(room.freeBytes)}: limit ${formatBytes(room.limitBytes)}, in use ${formatBytes(room.usedBytes)}`,
+      `${needs} ${formatBytes(bytes)} of memory in ${this.path}, the control group ${room.group} leaves ${formatBytes(room.freeBytes)}: limit ${formatBytes(room.limitBytes)}, in use ${formatBytes(room.usedBytes)}`,
       {
         hint: 'give the job more memory per node, set WALLA_DIR to a node-local disk, or leave files out with --exclude',
       },
@@ -246,8 +252,9 @@ export class StagingDirectory {
     let directoryFd: number;
     try {
       directoryFd = this.#addon.openPrivateDirectoryAt(userFd, name, false);
-    } catch {
-      return true; // not a directory of ours: it has no business here
+    } catch (error) {
+      // Not a directory of ours: it has no business here. When it could not be looked at, it may be in use.
+      return NOT_OURS.has((error as NodeJS.ErrnoException).code ?? '');
     }
     try {
       if (!kept && this.#isRetained(directoryFd)) return false;
@@ -295,9 +302,14 @@ export class StagingDirectory {
   }
 }
 
-function noSpace(bytes: number, freeBytes: number, path: string): WallaError {
+function noSpace(
+  bytes: number,
+  freeBytes: number,
+  path: string,
+  needs = 'archive needs',
+): WallaError {
   return new WallaError(
     'ERR_WALLA_NO_SPACE',
-    `archive needs ${formatBytes(bytes)}, ${path} has ${formatBytes(freeBytes)} free`,
+    `${needs} ${formatBytes(bytes)}, ${path} has ${formatBytes(freeBytes)} free`,
   );
 }

@@ -17,6 +17,7 @@
 #include "../src/mpi/environment.h"
 #include "../src/mpi/roll_call.h"
 #include "../src/mpi/watch.h"
+#include "../src/server_socket.h"
 #include "addon_data.h"
 #include "walla_binding.h"
 
@@ -277,21 +278,22 @@ void release(const Napi::CallbackInfo& info) {
   guarded(info.Env(), [] { walla::mpi::release(); });
 }
 
-/// watch(milliseconds, report); 0 ends it.
+/// watch(milliseconds, report, serverFd); 0 ends it.
 void watch(const Napi::CallbackInfo& info) {
   guarded(info.Env(), [&] {
     const std::int64_t patienceMs = info[0].As<Napi::Number>().Int64Value();
     if (patienceMs <= 0) {
       walla::mpi::unwatch();
     } else {
-      walla::mpi::watch(std::chrono::milliseconds(patienceMs), info[1].As<Napi::String>());
+      walla::mpi::watch(std::chrono::milliseconds(patienceMs), info[1].As<Napi::String>(),
+                        info[2].As<Napi::Number>().Int32Value());
     }
   });
 }
 
 Napi::Value isServerGone(const Napi::CallbackInfo& info) {
   return Napi::Boolean::New(info.Env(),
-                            walla::mpi::isServerGone(info[0].As<Napi::Number>().Int32Value()));
+                            walla::isServerGone(info[0].As<Napi::Number>().Int32Value()));
 }
 
 void failQuietly(const Napi::CallbackInfo& /*info*/) { walla::mpi::failQuietly(); }

@@ -6,9 +6,9 @@ namespace walla {
 
 namespace {
 
-/// A function of V8 that Node-API has no name for: null where this Node.js lacks it. A member function
-/// that is not virtual takes its object as the first argument, in the C++ ABI of all platforms that
-/// walla is built for.
+/// A function of V8 that Node-API has no name for: null where this Node.js lacks it. A member
+/// function that is not virtual takes its object as the first argument, in the C++ ABI of all
+/// platforms that walla is built for.
 template <typename Function>
 Function* ofV8(const char* mangled) {
   return reinterpret_cast<Function*>(dlsym(RTLD_DEFAULT, mangled));

@@ -12,6 +12,7 @@
 #include "v8_loading.h"
 #include "walla_binding_image.h"
 #include "walla_binding_staging.h"
+#include "walla_binding_stand_in.h"
 
 namespace walla {
 
@@ -33,6 +34,10 @@ Napi::Value extract(const Napi::CallbackInfo& info) {
   result.Set("files", numberOf(info.Env(), written.files));
   result.Set("bytes", numberOf(info.Env(), written.bytes));
   return result;
+}
+
+Napi::Value elfBytesOf(const Napi::CallbackInfo& info) {
+  return numberOf(info.Env(), elfBytes(NativeImage::treeOf(info.Env(), info[0]).image()));
 }
 
 Napi::Value materializeEntry(const Napi::CallbackInfo& info) {
@@ -106,11 +111,13 @@ void exportCore(Napi::Env env, Napi::Object exports) {
   data->imageConstructor = Napi::Persistent(NativeImage::define(env));
   exports.Set("openImage", Napi::Function::New<guarded<openImage>>(env));
   exports.Set("extractElf", Napi::Function::New<guarded<extract>>(env));
+  exports.Set("elfBytes", Napi::Function::New<guarded<elfBytesOf>>(env));
   exports.Set("materialize", Napi::Function::New<guarded<materializeEntry>>(env));
   exports.Set("beginFreshCheck", Napi::Function::New<guarded<beginCheck>>(env));
   exports.Set("finishFreshCheck", Napi::Function::New<guarded<finishCheck>>(env));
   exports.Set("programLoads", Napi::Function::New<guarded<programLoads>>(env));
   exportStaging(env, exports);
+  exportStandIn(env, exports);
 }
 
 }  // namespace walla

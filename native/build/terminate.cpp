@@ -1,5 +1,5 @@
-// In the place of libstdc++'s handler of what nobody catches: that one brings a decoder of C++ names
-// with it, 47 KB that each rank would read.
+// In the place of libstdc++'s handler of what nobody catches: that one brings a decoder of C++
+// names with it, 47 KB that each rank would read.
 
 #include <cstdio>
 #include <cstdlib>

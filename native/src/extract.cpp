@@ -171,6 +171,17 @@ void writeLink(const Entry& link, const Entry& target, int rootFd) {
 
 }  // namespace
 
+uint64_t elfBytes(const MappedImage& image) {
+  const Index& index = image.index();
+  uint64_t bytes = 0;
+  Entry entry;
+  for (uint32_t i = 0; i < index.entryCount(); ++i) {
+    if (index.entry(i, &entry) && entry.isFile() && entry.has(layout::kFlagElf))
+      bytes += entry.size;
+  }
+  return bytes;
+}
+
 Extracted extractElf(const MappedImage& image, int directoryFd) {
   const Index& index = image.index();
   Extracted result;

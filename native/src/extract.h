@@ -11,6 +11,9 @@ struct Extracted {
   uint64_t bytes = 0;
 };
 
+/// Bytes of all ELF files of the image, which is what extractElf writes where nothing is yet.
+uint64_t elfBytes(const MappedImage& image);
+
 /// Writes every ELF file of the image below an open private directory, keeping relative paths;
 /// directories and files get mode 0700. Packed links that lead to such a file, or to a directory
 /// that holds one, are made too, so that run paths work that go through links ($ORIGIN/../lib in a

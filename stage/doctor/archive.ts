@@ -1,4 +1,5 @@
 /** Whether the archive of a program is there and still fits. */
+import { formatName } from '../format-name.ts';
 import { accessSync, closeSync, constants, existsSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { defaultArchivePath, WALLA_DIRECTORY } from '../archive-path.ts';
@@ -43,7 +44,7 @@ function look(path: string, isNamed: boolean, entry: string): ArchiveFinding {
     const { manifest, bytes } = archive;
     const data = { path, bytes, node: manifest.node, files: manifest.counts.files };
     const why = whyOutOfDate(archive, options.stale);
-    const found = `${archive.path}, ${formatBytes(bytes)}, packed by Node.js ${manifest.node}`;
+    const found = `${archive.path}, ${formatBytes(bytes)}, packed by Node.js ${formatName(manifest.node)}`;
     if (why === undefined)
       return {
         check: { name: 'archive', status: 'ok', found: `${found}, fits the tree`, data },

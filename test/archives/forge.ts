@@ -206,6 +206,23 @@ export function signAgain(archive: Buffer): Buffer {
   }
 }
 
+/** Gives an archive another manifest of the same size, signed. */
+export function withManifest(archive: Buffer, change: (manifest: Manifest) => void): Buffer {
+  const bytes = parseInt(archive.toString('latin1', 124, 136), 8);
+  const manifest = JSON.parse(archive.toString('utf8', 512, 512 + bytes)) as Manifest;
+  change(manifest);
+  const member = (sha256: string): Buffer => {
+    const text = JSON.stringify({ ...manifest, sha256 });
+    return Buffer.from(`${text.padEnd(bytes - 1)}\n`);
+  };
+  const sha256 = createHash('sha256')
+    .update(member('0'.repeat(64)))
+    .digest('hex');
+  const changed = Buffer.from(archive);
+  member(sha256).copy(changed, 512);
+  return changed;
+}
+
 /** An application with its forged archive: `app.mjs`, `package.json` and what is added. */
 export function forgeApp(extra: ForgedEntry[], more: Partial<Forgery> = {}): Buffer {
   return forge({

@@ -16,7 +16,7 @@ import {
 } from '../../stage/format/index-layout.ts';
 import { which } from '../mpi/launch.ts';
 import { leftBehind, type Outcome, preload, run } from '../run-node.ts';
-import { forgeFile, type ForgedEntry, type Forgery } from './forge.ts';
+import { forgeApp, forgeFile, type ForgedEntry, type Forgery, withManifest } from './forge.ts';
 
 const ELF = Buffer.from('\x7fELF, or so it says');
 const native = (path: string, more: Partial<ForgedEntry> = {}): ForgedEntry => ({
@@ -162,6 +162,26 @@ const ARCHIVES: Record<string, [Expected, ForgedEntry[], Partial<Forgery>?]> = {
     [],
     { manifest: { entries: ['../../bin/sh'] } },
   ],
+  'a manifest whose Node.js is an escape sequence': [
+    'refused',
+    [],
+    { manifest: { abi: '1', node: '\x1b[31m\nwalla: forged' } },
+  ],
+  'a manifest whose conditions are escape sequences': [
+    'refused',
+    [],
+    { manifest: { conditions: ['\x1b[2J'] } },
+  ],
+  'a manifest whose platform is an escape sequence': [
+    'refused',
+    [],
+    { manifest: { platform: '\x1b[2J' } },
+  ],
+  'a manifest whose programs are escape sequences': [
+    'refused',
+    [],
+    { manifest: { entries: ['\x1b[2J'] } },
+  ],
   'a manifest with an empty program': ['refused', [], { manifest: { entries: [''] } }],
 };
 
@@ -229,7 +249,7 @@ describe('a staged archive by a hostile author', () => {
         if (expected === 'refused') {
           assert.match(
             stderr,
-            /^walla: ERR_WALLA_(ARCHIVE_DAMAGED|NOT_PACKED|STAGING_DIRECTORY): .*\nhint: /m,
+            /^walla: ERR_WALLA_(ARCHIVE_DAMAGED|NOT_PACKED|PLATFORM|STAGING_DIRECTORY|STALE): .*\nhint: /m,
           );
           assert.deepEqual([status, stdout], [1, '']);
         } else {
@@ -247,5 +267,19 @@ describe('a staged archive by a hostile author', () => {
         }
       },
     );
+  }
+
+  for (const offset of [0, 511, 600, 1024 ** 4]) {
+    test(`a manifest that says the body begins at ${offset}: refused`, () => {
+      const archive = join(top, 'forged.walla');
+      const forged = withManifest(forgeApp([]), ({ body }) => {
+        body.bytes += body.offset - offset;
+        body.offset = offset;
+      });
+      writeFileSync(archive, forged);
+      const { status, stderr } = start(archive);
+      assert.match(stderr, /ERR_WALLA_ARCHIVE_DAMAGED: .*(another place|lacks a field)/);
+      assert.equal(status, 1);
+    });
   }
 });

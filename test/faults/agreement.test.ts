@@ -30,11 +30,11 @@ describe('of three ranks', () => {
     rmSync(scratch, { recursive: true });
   });
 
-  /** The package without some files. */
-  function packageWithout(name: AddonName): string {
-    const root = join(scratch, `without-${name}`);
+  /** The package without some addons. */
+  function packageWithout(...names: AddonName[]): string {
+    const root = join(scratch, `without-${names.join('-')}`);
     cpSync(join(packageRoot, 'dist'), join(root, 'dist'), { recursive: true });
-    rmSync(join(root, addonFile(name)));
+    for (const name of names) rmSync(join(root, addonFile(name)));
     return root;
   }
 
@@ -165,14 +165,25 @@ describe('of three ranks', () => {
         assert.equal(stdout, program.output(RANKS));
       });
 
-      it('one without the addon for MPI stops all', async () => {
+      it('one without the addon for MPI stops all, or none is staged', async () => {
         const root = packageWithout(`mpi-${mpi.abi}`);
         refused(await job(mpi, {}, { root }), /ERR_WALLA_MPI: .*was not built/, 2);
+        const ended = await job(mpi, { env: fallback }, { root, env: fallback });
+        ranUnstaged(ended);
+        assert.ok(ended.stderr.includes(`[rank 2@${hostname()}] ERR_WALLA_MPI: `), ended.stderr);
       });
 
-      it('one without the addon for MPI does not make the others wait under fallback', async () => {
-        const env = { ...fallback, WALLA_TIMEOUT: '3' };
+      it('one without the addon for MPI still ends the job by its exit status', async () => {
         const root = packageWithout(`mpi-${mpi.abi}`);
+        const start = { env: fallback, entry: program.exiting };
+        const { code, stderr } = await job(mpi, start, { ...start, root });
+        assert.equal(code, 3, stderr);
+        assert.match(stderr, /running unstaged/);
+      });
+
+      it('one without anything that can speak MPI does not make the others wait under fallback', async () => {
+        const env = { ...fallback, WALLA_TIMEOUT: '3' };
+        const root = packageWithout(`mpi-${mpi.abi}`, 'walla');
         // It cannot run on without them: a launcher lets no rank run without MPI where others use it.
         const { code, stderr } = await job(mpi, { env }, { env, root });
         assert.notEqual(code, 0);

@@ -61,16 +61,18 @@ function walk(mpi: MpiAbi, slots: number[], faults: Fault[]): Case[] {
   return cases;
 }
 
-export function clusterCases(): Case[] {
+/** Several nodes: leaders get the image by a broadcast. */
+export function clusterCases(mpi: MpiAbi): Case[] {
   if (all)
     return [
-      ...walk('openmpi', [2, 2], ['error', 'kill', 'stop', 'delay']),
-      ...walk('openmpi', [1, 1, 1, 1], ['error', 'kill', 'stop', 'delay']),
-      ...walk('openmpi', [1, 3, 2], ['error', 'kill']),
+      ...walk(mpi, [2, 2], ['error', 'kill', 'stop', 'delay']),
+      ...walk(mpi, [1, 1, 1, 1], ['error', 'kill', 'stop', 'delay']),
+      ...walk(mpi, [1, 3, 2], ['error', 'kill']),
     ];
+  if (mpi === 'mpich') return mpichExamples();
   // Every point once by an error or a kill, in each role in turn; what takes long by example.
   const roles = ['root', 'leader', 'other'] as const;
-  const quick = walk('openmpi', [2, 2], ['error', 'kill']).filter(({ point, fault, role }) => {
+  const quick = walk(mpi, [2, 2], ['error', 'kill']).filter(({ point, fault, role }) => {
     const at = POINTS.indexOf(point);
     const wanted = roles[at % 3] ?? 'root';
     return (
@@ -78,7 +80,7 @@ export function clusterCases(): Case[] {
       role === (point === 'transfer.middle' && wanted === 'other' ? 'leader' : wanted)
     );
   });
-  const slow = walk('openmpi', [2, 2], ['stop', 'delay']).filter(({ point, fault, role }) =>
+  const slow = walk(mpi, [2, 2], ['stop', 'delay']).filter(({ point, fault, role }) =>
     [
       'start stop other',
       'transfer.middle stop leader',
@@ -87,6 +89,19 @@ export function clusterCases(): Case[] {
     ].includes(`${point} ${fault} ${role}`),
   );
   return [...quick, ...slow];
+}
+
+/** One of each way to end: before MPI is up, by agreement, in the broadcast, by the launcher, by a wait that is over. */
+function mpichExamples(): Case[] {
+  return walk('mpich', [2, 1, 1], ['error', 'kill', 'stop']).filter(({ point, fault, role }) =>
+    [
+      'start error leader',
+      'reserve error other',
+      'transfer.middle error root',
+      'transfer.middle kill leader',
+      'start stop leader',
+    ].includes(`${point} ${fault} ${role}`),
+  );
 }
 
 /** One node: MPI between the ranks, and the image is copied, not sent. */

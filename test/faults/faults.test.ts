@@ -3,6 +3,7 @@
  * ranks have one outcome, one message says what and where, and the node is clean after the next job.
  */
 import { after, before, describe, it } from 'node:test';
+import type { MpiAbi } from '../../native/launcher.ts';
 import { Cluster } from '../cluster/cluster.ts';
 import { mpis } from '../run-node.ts';
 import { all, clusterCases, nodeCases, selfCases } from './cases.ts';
@@ -14,7 +15,8 @@ import { FaultProgram } from './program.ts';
 /** Jobs at a time: most of a walk is waiting. */
 const CONCURRENCY = all ? 4 : 2;
 const NODES = 4;
-const skip = Cluster.unavailableReason() ?? false;
+const ABIS = ['openmpi', 'mpich'] as const;
+const missing = (mpi: MpiAbi): string | false => Cluster.unavailableReason({ mpi }) ?? false;
 
 let program: FaultProgram;
 before(() => {
@@ -24,7 +26,8 @@ after(() => {
   program.remove();
 });
 
-describe('a fault on one of several nodes', { skip, concurrency: CONCURRENCY }, () => {
+const nowhere = ABIS.every(missing) && missing('openmpi');
+describe('a fault on one of several nodes', { skip: nowhere, concurrency: CONCURRENCY }, () => {
   let clusters: Pool<Cluster>;
   before(async () => {
     const starts = Array.from({ length: CONCURRENCY }, () =>
@@ -36,8 +39,12 @@ describe('a fault on one of several nodes', { skip, concurrency: CONCURRENCY }, 
     await Promise.all(clusters.all.map((cluster) => cluster.stop()));
   });
 
-  for (const faulty of clusterCases()) {
-    it(title(faulty), () => clusters.use((cluster) => meetOnCluster(cluster, faulty, program)));
+  for (const mpi of ABIS) {
+    for (const faulty of clusterCases(mpi)) {
+      it(title(faulty), { skip: missing(mpi) }, () =>
+        clusters.use((cluster) => meetOnCluster(cluster, faulty, program)),
+      );
+    }
   }
 });
 

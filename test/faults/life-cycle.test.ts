@@ -207,38 +207,51 @@ describe('the life of images on a node', () => {
   });
 
   const group = `/sys/fs/cgroup/memory/walla-test-${process.pid}`;
-  const noGroups =
+  const skip =
     existsSync('/sys/fs/cgroup/memory/memory.limit_in_bytes') && isRoot
       ? false
       : 'needs root and memory groups of version 1';
+
+  /** Packs a file with the second program, and runs that under a memory limit. */
+  async function startInGroup(name: string, content: string, limitBytes: number): Promise<Ended> {
+    two.write(name, content);
+    const archive = join(base, 'big.walla');
+    const pack = [process.execPath, cli, 'pack', '-q', '--include', name, '-o', archive];
+    const packed = await runJob([...pack, 'app.mjs'], {}, { cwd: two.root });
+    assert.equal(packed.code, 0, packed.stderr);
+    mkdirSync(group);
+    try {
+      writeFileSync(join(group, 'memory.limit_in_bytes'), String(limitBytes));
+      const inGroup = ['sh', '-c', `echo $$ > ${group}/cgroup.procs && exec "$0" "$@"`];
+      return await start(two, { WALLA_ARCHIVE: archive, WALLA_DIR: '/dev/shm' }, inGroup);
+    } finally {
+      rmdirSync(group);
+      rmSync(two.path(name));
+    }
+  }
+
   it(
     'a memory limit of the control group is an error with numbers, not a kill',
-    { skip: noGroups },
+    { skip },
     async () => {
       const limitBytes = 200 << 20;
-      two.write('big.bin', '0'.repeat(limitBytes));
-      const archive = join(base, 'big.walla');
-      const pack = [process.execPath, cli, 'pack', '-q', '--include', 'big.bin', '-o', archive];
-      const packed = await runJob([...pack, 'app.mjs'], {}, { cwd: two.root });
-      assert.equal(packed.code, 0, packed.stderr);
-      mkdirSync(group);
-      try {
-        writeFileSync(join(group, 'memory.limit_in_bytes'), String(limitBytes));
-        const inGroup = ['sh', '-c', `echo $$ > ${group}/cgroup.procs && exec "$0" "$@"`];
-        const { code, stderr } = await start(
-          two,
-          { WALLA_ARCHIVE: archive, WALLA_DIR: '/dev/shm' },
-          inGroup,
-        );
-        assert.match(
-          stderr,
-          /ERR_WALLA_NO_SPACE: archive needs 200\.\d MiB of memory .* leaves \d+\.\d MiB: limit 200\.0 MiB, in use \d+\.\d MiB/,
-        );
-        assert.equal(code, 1);
-      } finally {
-        rmdirSync(group);
-        rmSync(two.path('big.bin'));
-      }
+      const { code, stderr } = await startInGroup('big.bin', '0'.repeat(limitBytes), limitBytes);
+      assert.match(
+        stderr,
+        /ERR_WALLA_NO_SPACE: archive needs 200\.\d MiB of memory .* leaves \d+\.\d MiB: limit 200\.0 MiB, in use \d+\.\d MiB/,
+      );
+      assert.equal(code, 1);
     },
   );
+
+  it('so it is where the image has room, and its natives have not', { skip }, async () => {
+    const content = `\x7fELF\x02\x01\x01${'\0'.repeat(100 << 20)}`;
+    const { code, stderr } = await startInGroup('big.node', content, 200 << 20);
+    assert.match(
+      stderr,
+      /ERR_WALLA_NO_SPACE: the archive's natives need 100\.0 MiB of memory .*: limit 200\.0 MiB/,
+    );
+    assert.equal(code, 1);
+    assert.deepEqual(leftBehind('/dev/shm'), []);
+  });
 });

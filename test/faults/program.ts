@@ -20,6 +20,12 @@ const how = process.env.WALLA_ATTACH ? 'staged' : 'unstaged';
 console.log('ran', how, dep, typeof addon.sha256, digest);
 `;
 
+const EXITING = `
+const { OMPI_COMM_WORLD_RANK, PMI_RANK } = process.env;
+if ((OMPI_COMM_WORLD_RANK ?? PMI_RANK) === '2') process.exit(3);
+else setInterval(() => {}, 1000);
+`;
+
 export class FaultProgram {
   readonly archive: string;
   readonly #app: Application;
@@ -29,6 +35,7 @@ export class FaultProgram {
     this.#app = new Application({
       'app.mjs': PROGRAM,
       'unpacked.mjs': PROGRAM,
+      'exiting.mjs': EXITING,
       'asset.bin': randomBytes(ASSET_BYTES)
         .toString('latin1')
         .slice(0, ASSET_BYTES / 2),
@@ -49,6 +56,11 @@ export class FaultProgram {
   /** A program that does the same, and is not in the archive. */
   get unpacked(): string {
     return this.#app.path('unpacked.mjs');
+  }
+
+  /** A program that is not in the archive and ends on rank 2 alone, with status 3. */
+  get exiting(): string {
+    return this.#app.path('exiting.mjs');
   }
 
   /** What so many ranks print, staged or not. */

@@ -2,7 +2,6 @@
 
 #include <mpi.h>
 #include <stdlib.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -150,11 +149,6 @@ void release() {
   if (!s.ready || isFinalized()) return;
   requireUsable();
   if (s.info.initializedHere) check(finalizePatiently(), "MPI_Finalize");
-}
-
-bool isServerGone(int fd) {
-  char byte;
-  return recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0;
 }
 
 void failQuietly() { state().quietFailure = true; }

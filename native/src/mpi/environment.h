@@ -40,10 +40,6 @@ void requireUsable();
 /// Finalizes now, if MPI was initialized here; collective. MPI cannot come back in this process.
 void release();
 
-/// Whether the process manager has closed its end of the socket in PMI_FD, as it does when a
-/// program of this rank finalizes MPI: no later program of the rank can initialize it.
-bool isServerGone(int fd);
-
 /// Says that all ranks have agreed to fail: exits with a status other than 0 then finalize, and
 /// leave it to each rank's exit status to tell the launcher.
 void failQuietly();

@@ -14,6 +14,10 @@ using Clock = std::chrono::steady_clock;
 
 constexpr std::chrono::seconds kOwnStop{2};
 constexpr std::chrono::seconds kGrace{10};
+/// Hydra drops what it has not read of a job that it ends: it gets so long to read the report.
+constexpr std::chrono::milliseconds kReading{500};
+/// PMI-1, which Hydra speaks, is lines of text.
+constexpr char kAbort[] = "cmd=abort exitcode=1\n";
 
 struct Watcher {
   std::mutex mutex;
@@ -22,6 +26,7 @@ struct Watcher {
   bool running = false;
   Clock::time_point deadline;
   std::string report;
+  int serverFd = -1;
 
   void run() {
     std::unique_lock<std::mutex> lock(mutex);
@@ -35,7 +40,11 @@ struct Watcher {
         deadline = now + kGrace;
         continue;
       }
-      const ssize_t written = write(STDERR_FILENO, report.data(), report.size());
+      ssize_t written = write(STDERR_FILENO, report.data(), report.size());
+      if (serverFd >= 0) {
+        std::this_thread::sleep_for(kReading);
+        written = write(serverFd, kAbort, sizeof kAbort - 1);
+      }
       (void)written;
       // Not exit: its handlers would call MPI, which the main thread is in.
       _exit(1);
@@ -52,11 +61,12 @@ Watcher& watcher() {
 
 }  // namespace
 
-void watch(std::chrono::milliseconds patience, std::string report) {
+void watch(std::chrono::milliseconds patience, std::string report, int serverFd) {
   Watcher& w = watcher();
   const std::lock_guard<std::mutex> lock(w.mutex);
   w.deadline = Clock::now() + patience;
   w.report = std::move(report);
+  w.serverFd = serverFd;
   w.armed = true;
   if (!w.running) {
     std::thread([&w] { w.run(); }).detach();
