@@ -1,5 +1,5 @@
-// scandir and glob: libc's own open directories where nothing can take their place, so these do it by
-// the functions that this library has taken over.
+// scandir and glob: libc's own open directories where nothing can take their place, so these do it
+// by the functions that this library has taken over.
 #include <dirent.h>
 #include <glob.h>
 #include <stdlib.h>
@@ -116,11 +116,9 @@ COLLFS_INTERPOSE(int, scandir64,
 }
 
 COLLFS_INTERPOSE(int, glob, (const char* pattern, int flags, GlobError* failed, glob_t* found)) {
-  return search(flags, found,
-                [=](int all) { return libc().glob(pattern, all, failed, found); });
+  return search(flags, found, [=](int all) { return libc().glob(pattern, all, failed, found); });
 }
 
 COLLFS_INTERPOSE(int, glob64, (const char* pattern, int flags, GlobError* failed, glob_t* found)) {
-  return search(flags, found,
-                [=](int all) { return libc().glob64(pattern, all, failed, found); });
+  return search(flags, found, [=](int all) { return libc().glob64(pattern, all, failed, found); });
 }
