@@ -268,8 +268,66 @@ void testStack() {
     EXPECT_FAILURE(collfs_comm_push(MPI_COMM_WORLD, worldRank == 0 ? 1 : 0), EINVAL,
                    ERR_COLLFS_STATE);
   }
+  EXPECT_FAILURE(collfs_comm_push(MPI_COMM_NULL, 0), EINVAL, ERR_COLLFS_STATE);
+  if (worldSize > 1) {
+    MPI_Comm group;
+    MPI_Comm both;
+    MPI_Comm_split(MPI_COMM_WORLD, worldRank == 0 ? 0 : 1, 0, &group);
+    MPI_Intercomm_create(group, 0, MPI_COMM_WORLD, worldRank == 0 ? 1 : 0, 0, &both);
+    EXPECT_FAILURE(collfs_comm_push(both, 0), EINVAL, ERR_COLLFS_STATE);
+    MPI_Comm_free(&both);
+    MPI_Comm_free(&group);
+  }
   EXPECT(collfs_depth() == 1);
   expectWell();
+}
+
+/// Ranks 0 and 1, then 1 and 2, and so on: each communicator overlaps with the next.
+void testOverlaps() {
+  std::vector<MPI_Comm> pairs;
+  for (int first = 0; first + 1 < worldSize; ++first) {
+    const bool mine = worldRank == first || worldRank == first + 1;
+    pairs.push_back(MPI_COMM_NULL);
+    MPI_Comm_split(MPI_COMM_WORLD, mine ? 0 : MPI_UNDEFINED, 0, &pairs.back());
+  }
+  for (int turn = 0; turn < 4; ++turn) {
+    for (MPI_Comm pair : pairs) {
+      if (pair == MPI_COMM_NULL) continue;
+      EXPECT(collfs_comm_push(pair, turn % 2) == 0 && collfs_size() == 2);
+      expectWell();
+      EXPECT(collfs_comm_pop() == 0);
+    }
+    expectWell();
+  }
+  for (MPI_Comm& pair : pairs) {
+    if (pair != MPI_COMM_NULL) MPI_Comm_free(&pair);
+  }
+}
+
+/// What is no name, or no time, is refused by each rank before it talks to others.
+void testOddArguments() {
+  struct stat status[2];
+  EXPECT(collfs_open(nullptr, O_RDONLY) == -1 && errno == EFAULT);
+  EXPECT(collfs_stat(nullptr, status) == -1 && errno == EFAULT);
+  EXPECT(collfs_opendir(nullptr) == nullptr && errno == EFAULT);
+  const char* const paths[] = {"/", nullptr};
+  int fds[2];
+  int errors[2];
+  EXPECT(collfs_open_many(2, paths, O_RDONLY, fds, errors) == -1 && errno == EFAULT);
+  EXPECT(collfs_stat_many(2, paths, 0, status, errors) == -1 && errno == EFAULT);
+  for (const double seconds : {1.0 / 0.0, 1e300, 0.0 / 0.0, -1.0, 0.0}) {
+    collfs_set_timeout(seconds);
+    expectWell();
+  }
+}
+
+/// The program has forgotten to pop. MPI would end the job for a message after its end.
+void testAfterMpi() {
+  EXPECT(collfs_comm_push(MPI_COMM_WORLD, root) == 0);
+  MPI_Finalize();
+  struct stat status;
+  EXPECT_FAILURE(collfs_stat("/", &status), EIO, ERR_COLLFS_MPI);
+  EXPECT_FAILURE(collfs_finalize(), EIO, ERR_COLLFS_MPI);
 }
 
 /// A rank that does not come is named, whichever it is; the communicator is of no use then.
@@ -328,7 +386,10 @@ int main(int argc, char** argv) {
     testRememberedAnswers();
     testCounters();
     testStack();
+    testOverlaps();
+    testOddArguments();
   }
   EXPECT(collfs_finalize() == 0);
-  end();
+  testAfterMpi();
+  std::puts("ok");
 }
