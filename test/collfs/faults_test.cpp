@@ -5,8 +5,10 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <cerrno>
 #include <thread>
 
@@ -145,6 +147,37 @@ void testSpaceRunsOut() {
     EXPECT(setrlimit(RLIMIT_FSIZE, &before) == 0);
     expectWell();
   }
+}
+
+/// What becomes of a file when somebody begins to read it; -1 for nothing.
+std::atomic<off_t> nextSize{-1};
+std::string changing;
+
+/// The file has another size than root was told when it opened it.
+void testChangingFiles() {
+  constexpr off_t kBytes = 10'000'000;
+  changing = at("changing-" + std::to_string(root));
+  for (const off_t later : {off_t{0}, kBytes / 2, kBytes - 1, kBytes + 1}) {
+    if (worldRank == root) {
+      EXPECT(close(open(changing.c_str(), O_CREAT | O_WRONLY, 0644)) == 0);
+      EXPECT(truncate(changing.c_str(), 0) == 0);
+      const int fd = open(changing.c_str(), O_WRONLY);
+      const std::string text(kBytes, 'x');
+      EXPECT(write(fd, text.data(), text.size()) == kBytes && close(fd) == 0);
+      nextSize = later;
+    }
+    if (later < kBytes) {
+      EXPECT_FAILURE(collfs_open(changing.c_str(), O_RDONLY), ESTALE, ERR_COLLFS_CHANGED);
+      EXPECT(collfs_last_error()->rank == root);
+    } else {
+      // What was added is not part of it.
+      const int fd = collfs_open(changing.c_str(), O_RDONLY);
+      EXPECT(fd >= 0 && collfs_lseek(fd, 0, SEEK_END) == kBytes && collfs_close(fd) == 0);
+    }
+    EXPECT(nextSize == -1);
+    expectWell();
+  }
+  if (worldRank == root) unlink(changing.c_str());
 }
 
 void testThreads() {
@@ -358,6 +391,13 @@ void testTimeouts() {
 
 }  // namespace
 
+/// libcollfs's, and everybody's.
+extern "C" ssize_t pread(int fd, void* to, size_t bytes, off_t offset) {
+  const off_t size = nextSize.exchange(-1);
+  if (size >= 0 && truncate(changing.c_str(), size) != 0) return -1;
+  return syscall(SYS_pread64, fd, to, bytes, offset);
+}
+
 int main(int argc, char** argv) {
   EXPECT(argc >= 3);
   directory = argv[1];
@@ -382,6 +422,7 @@ int main(int argc, char** argv) {
     testDivergence();
     testDescriptorsRunOut();
     testSpaceRunsOut();
+    testChangingFiles();
     testThreads();
     testRememberedAnswers();
     testCounters();
