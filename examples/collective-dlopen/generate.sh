@@ -20,10 +20,15 @@ while [[ ${1-} == --* && $# -ge 2 ]]; do
   esac
   shift 2
 done
-if [[ $# -ne 1 || $1 == --* ]] || ((libraries <= utilities)); then
+usage() {
   sed -n '2,9s/^# \{0,1\}//p' "$0" >&2
   exit 2
-fi
+}
+[[ $# -eq 1 && $1 != --* ]] || usage
+# 10# below: a leading 0 is no octal number.
+[[ $libraries$utilities$functions$bytes =~ ^[0-9]+$ ]] || usage
+libraries=$((10#$libraries)) utilities=$((10#$utilities)) functions=$((10#$functions)) bytes=$((10#$bytes))
+((libraries > utilities && bytes > 0)) || usage
 directory=$1
 mkdir -p "$directory"
 sources=$(mktemp -d)

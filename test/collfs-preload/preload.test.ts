@@ -116,6 +116,23 @@ describe('libcollfs-preload', { skip }, () => {
         });
       }
 
+      it('makes scandir, glob and freopen collective, also for chosen callers', () => {
+        for (const callers of [{}, { COLLFS_CALLERS: `reader-${mpi.abi}` }]) {
+          const { lines, stderr } = reads('searches', 2, { COLLFS_COUNTERS: '1', ...callers });
+          for (const each of lines) {
+            assert.deepEqual(
+              each.filter((line) => !/ (shared|ok)$/.test(line)),
+              [],
+            );
+            assert.equal(each.filter((line) => line.endsWith(' shared')).length, 2);
+          }
+          // Five by scandir, and of glob's patterns one for each directory with something to match.
+          assert.equal(collective(stderr, 'opendir'), 9, stderr);
+          assert.equal(collective(stderr, 'open'), 3, stderr);
+          assert.doesNotMatch(stderr, /ERR_COLLFS/);
+        }
+      });
+
       it('leaves signal handlers, threads, children and what MPI calls alone', () => {
         const { lines, stderr } = reads('alone', 3);
         const [first = [], ...others] = lines.map((each) =>

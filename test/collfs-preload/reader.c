@@ -7,6 +7,7 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <glob.h>
 #include <limits.h>
 #include <mpi.h>
 #include <pthread.h>
@@ -212,6 +213,52 @@ static void listings(void) {
   check("many directories", good);
 }
 
+static int isDigitBelow5(const struct dirent* entry) {
+  return entry->d_name[0] >= '0' && entry->d_name[0] < '5';
+}
+
+static int isDigitBelow5Of64(const struct dirent64* entry) {
+  return entry->d_name[0] >= '0' && entry->d_name[0] < '5';
+}
+
+static void searches(void) {
+  struct dirent** found = NULL;
+  struct dirent64** found64 = NULL;
+  int count = scandir(at("sub"), &found, NULL, alphasort);
+  check("scandir", count == 12 && strcmp(found[0]->d_name, ".") == 0 &&
+                       strcmp(found[11]->d_name, "9") == 0 && found[11]->d_type == DT_REG);
+  for (int i = 0; i < count; i++) free(found[i]);
+  free(found);
+  count = scandir64(at("sub"), &found64, isDigitBelow5Of64, alphasort64);
+  check("scandir64", count == 5 && strcmp(found64[4]->d_name, "4") == 0);
+  for (int i = 0; i < count; i++) free(found64[i]);
+  free(found64);
+  count = scandir(at("sub"), &found, isDigitBelow5, NULL);
+  check("filter", count == 5);
+  for (int i = 0; i < count; i++) free(found[i]);
+  free(found);
+  check("absent scandir", scandir(at("absent"), &found, NULL, NULL) == -1 && errno == ENOENT);
+  check("no directory", scandir(at("file"), &found, NULL, NULL) == -1 && errno == ENOTDIR);
+  glob_t paths = {0};
+  check("glob", glob(at("s*b/[0-4]"), 0, NULL, &paths) == 0 && paths.gl_pathc == 5 &&
+                    strcmp(paths.gl_pathv[4], at("sub/4")) == 0 &&
+                    (paths.gl_flags & GLOB_ALTDIRFUNC) == 0);
+  check("glob more",
+        glob(at("link"), GLOB_APPEND | GLOB_MARK, NULL, &paths) == 0 && paths.gl_pathc == 6);
+  globfree(&paths);
+  glob64_t paths64 = {0};
+  check("glob64", glob64(at("targe?"), GLOB_MARK, NULL, &paths64) == 0 && paths64.gl_pathc == 1 &&
+                      strcmp(paths64.gl_pathv[0], at("target/")) == 0);
+  globfree64(&paths64);
+  check("no match", glob(at("sub/x*"), 0, NULL, &paths) == GLOB_NOMATCH);
+  stream("freopen", freopen(at("file"), "r", fopen("/dev/null", "r")));
+  stream("freopen64", freopen64(at("file"), "rb", fopen64("/dev/null", "r")));
+  FILE* const before = fopen("/dev/null", "r");
+  const int fd = fileno(before);
+  check("absent freopen",
+        freopen(at("absent"), "r", before) == NULL && errno == ENOENT && fcntl(fd, F_GETFD) == -1);
+}
+
 /* What only one rank does, in ways that cannot be collective; the others do not wait, nor does it.
  */
 
@@ -317,6 +364,7 @@ int main(int argc, char** argv) {
   if (strcmp(scenario, "statuses") == 0) statuses();
   if (strcmp(scenario, "names") == 0) names();
   if (strcmp(scenario, "listings") == 0) listings();
+  if (strcmp(scenario, "searches") == 0) searches();
   if (strcmp(scenario, "alone") == 0) alone();
   if (strcmp(scenario, "diverge") == 0) diverge();
   if (strcmp(scenario, "late") == 0) {

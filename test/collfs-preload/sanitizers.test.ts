@@ -60,7 +60,15 @@ describe('libcollfs-preload under address and undefined sanitizers', { skip: mis
         // MPI keeps memory to the end; the program has a signal stack of its own.
         ASAN_OPTIONS: 'detect_leaks=0:use_sigaltstack=0',
       });
-      for (const scenario of ['opens', 'statuses', 'names', 'listings', 'alone', 'diverge']) {
+      for (const scenario of [
+        'opens',
+        'statuses',
+        'names',
+        'listings',
+        'searches',
+        'alone',
+        'diverge',
+      ]) {
         const words = [...mpi.args, '-np', '2', reader, files.path, scenario];
         const { status, signal, stdout, stderr } = run(mpi.command, words, env);
         assert.equal(signal, null, `${scenario} hangs: ${stdout}${stderr}`);

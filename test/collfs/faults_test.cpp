@@ -5,8 +5,10 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <cerrno>
 #include <thread>
 
@@ -147,6 +149,37 @@ void testSpaceRunsOut() {
   }
 }
 
+/// What becomes of a file when somebody begins to read it; -1 for nothing.
+std::atomic<off_t> nextSize{-1};
+std::string changing;
+
+/// The file has another size than root was told when it opened it.
+void testChangingFiles() {
+  constexpr off_t kBytes = 10'000'000;
+  changing = at("changing-" + std::to_string(root));
+  for (const off_t later : {off_t{0}, kBytes / 2, kBytes - 1, kBytes + 1}) {
+    if (worldRank == root) {
+      EXPECT(close(open(changing.c_str(), O_CREAT | O_WRONLY, 0644)) == 0);
+      EXPECT(truncate(changing.c_str(), 0) == 0);
+      const int fd = open(changing.c_str(), O_WRONLY);
+      const std::string text(kBytes, 'x');
+      EXPECT(write(fd, text.data(), text.size()) == kBytes && close(fd) == 0);
+      nextSize = later;
+    }
+    if (later < kBytes) {
+      EXPECT_FAILURE(collfs_open(changing.c_str(), O_RDONLY), ESTALE, ERR_COLLFS_CHANGED);
+      EXPECT(collfs_last_error()->rank == root);
+    } else {
+      // What was added is not part of it.
+      const int fd = collfs_open(changing.c_str(), O_RDONLY);
+      EXPECT(fd >= 0 && collfs_lseek(fd, 0, SEEK_END) == kBytes && collfs_close(fd) == 0);
+    }
+    EXPECT(nextSize == -1);
+    expectWell();
+  }
+  if (worldRank == root) unlink(changing.c_str());
+}
+
 void testThreads() {
   const std::string name = at("small");
   const int fd = collfs_open(name.c_str(), O_RDONLY);
@@ -268,8 +301,66 @@ void testStack() {
     EXPECT_FAILURE(collfs_comm_push(MPI_COMM_WORLD, worldRank == 0 ? 1 : 0), EINVAL,
                    ERR_COLLFS_STATE);
   }
+  EXPECT_FAILURE(collfs_comm_push(MPI_COMM_NULL, 0), EINVAL, ERR_COLLFS_STATE);
+  if (worldSize > 1) {
+    MPI_Comm group;
+    MPI_Comm both;
+    MPI_Comm_split(MPI_COMM_WORLD, worldRank == 0 ? 0 : 1, 0, &group);
+    MPI_Intercomm_create(group, 0, MPI_COMM_WORLD, worldRank == 0 ? 1 : 0, 0, &both);
+    EXPECT_FAILURE(collfs_comm_push(both, 0), EINVAL, ERR_COLLFS_STATE);
+    MPI_Comm_free(&both);
+    MPI_Comm_free(&group);
+  }
   EXPECT(collfs_depth() == 1);
   expectWell();
+}
+
+/// Ranks 0 and 1, then 1 and 2, and so on: each communicator overlaps with the next.
+void testOverlaps() {
+  std::vector<MPI_Comm> pairs;
+  for (int first = 0; first + 1 < worldSize; ++first) {
+    const bool mine = worldRank == first || worldRank == first + 1;
+    pairs.push_back(MPI_COMM_NULL);
+    MPI_Comm_split(MPI_COMM_WORLD, mine ? 0 : MPI_UNDEFINED, 0, &pairs.back());
+  }
+  for (int turn = 0; turn < 4; ++turn) {
+    for (MPI_Comm pair : pairs) {
+      if (pair == MPI_COMM_NULL) continue;
+      EXPECT(collfs_comm_push(pair, turn % 2) == 0 && collfs_size() == 2);
+      expectWell();
+      EXPECT(collfs_comm_pop() == 0);
+    }
+    expectWell();
+  }
+  for (MPI_Comm& pair : pairs) {
+    if (pair != MPI_COMM_NULL) MPI_Comm_free(&pair);
+  }
+}
+
+/// What is no name, or no time, is refused by each rank before it talks to others.
+void testOddArguments() {
+  struct stat status[2];
+  EXPECT(collfs_open(nullptr, O_RDONLY) == -1 && errno == EFAULT);
+  EXPECT(collfs_stat(nullptr, status) == -1 && errno == EFAULT);
+  EXPECT(collfs_opendir(nullptr) == nullptr && errno == EFAULT);
+  const char* const paths[] = {"/", nullptr};
+  int fds[2];
+  int errors[2];
+  EXPECT(collfs_open_many(2, paths, O_RDONLY, fds, errors) == -1 && errno == EFAULT);
+  EXPECT(collfs_stat_many(2, paths, 0, status, errors) == -1 && errno == EFAULT);
+  for (const double seconds : {1.0 / 0.0, 1e300, 0.0 / 0.0, -1.0, 0.0}) {
+    collfs_set_timeout(seconds);
+    expectWell();
+  }
+}
+
+/// The program has forgotten to pop. MPI would end the job for a message after its end.
+void testAfterMpi() {
+  EXPECT(collfs_comm_push(MPI_COMM_WORLD, root) == 0);
+  MPI_Finalize();
+  struct stat status;
+  EXPECT_FAILURE(collfs_stat("/", &status), EIO, ERR_COLLFS_MPI);
+  EXPECT_FAILURE(collfs_finalize(), EIO, ERR_COLLFS_MPI);
 }
 
 /// A rank that does not come is named, whichever it is; the communicator is of no use then.
@@ -300,6 +391,13 @@ void testTimeouts() {
 
 }  // namespace
 
+/// libcollfs's, and everybody's.
+extern "C" ssize_t pread(int fd, void* to, size_t bytes, off_t offset) {
+  const off_t size = nextSize.exchange(-1);
+  if (size >= 0 && truncate(changing.c_str(), size) != 0) return -1;
+  return syscall(SYS_pread64, fd, to, bytes, offset);
+}
+
 int main(int argc, char** argv) {
   EXPECT(argc >= 3);
   directory = argv[1];
@@ -324,11 +422,15 @@ int main(int argc, char** argv) {
     testDivergence();
     testDescriptorsRunOut();
     testSpaceRunsOut();
+    testChangingFiles();
     testThreads();
     testRememberedAnswers();
     testCounters();
     testStack();
+    testOverlaps();
+    testOddArguments();
   }
   EXPECT(collfs_finalize() == 0);
-  end();
+  testAfterMpi();
+  std::puts("ok");
 }

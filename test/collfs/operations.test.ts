@@ -27,6 +27,18 @@ describeUnderEachMpi('libcollfs', skip, ({ mpi, words }) => {
     }
   }
 
+  const namespaces = ['unshare', '--pid', '--fork', '--mount-proc'];
+  const [unshare = '', ...how] = namespaces;
+  // MPICH shares memory by process numbers.
+  const unable =
+    (mpi.abi !== 'openmpi' && 'Open MPI alone can be told to do without shared memory') ||
+    (run(unshare, [...how, 'true']).status !== 0 && 'there can be no PID namespaces here');
+  it('reads right where each rank is in a PID namespace of its own', { skip: unable }, () => {
+    const network = ['--mca', 'btl', 'tcp,self', '--mca', 'btl_tcp_if_include', 'lo'];
+    const job = [...mpi.args, ...network, '-np', '3', ...namespaces, ...words('namespaces_test')];
+    assertPassed(run(mpi.command, job), 3);
+  });
+
   for (const ranks of everything ? [2, 4, 7] : [4]) {
     it(`names a rank of ${ranks} that does not come in time`, () => {
       passes(ranks, 'faults_test', ['0', 'timeouts']);

@@ -1,12 +1,11 @@
 /** What the tests of operations_test and faults_test have in common, on one node and on several. */
 import assert from 'node:assert/strict';
-import { join } from 'node:path';
 import { after, before, describe } from 'node:test';
 
 import type { Mpi, Outcome } from '../mpi/launch.ts';
 import { buildProgram, count, implementations, scratchDirectory, writeFiles } from './programs.ts';
 
-type Program = 'operations_test' | 'faults_test';
+type Program = 'operations_test' | 'faults_test' | 'namespaces_test';
 
 export interface Setting {
   mpi: Mpi;
@@ -30,13 +29,12 @@ export function describeUnderEachMpi(
     });
     for (const mpi of implementations) {
       describe(`under ${mpi.abi}`, { skip: mpi.skip }, () => {
-        before(() => {
-          buildProgram(mpi.abi, 'operations_test', scratch.path);
-          buildProgram(mpi.abi, 'faults_test', scratch.path);
-        });
-        const words = (program: Program, args: string[] = []) => [
-          ...[join(scratch.path, `${program}-${mpi.abi}`), files.path, ...args],
-        ];
+        const built = new Map<Program, string>();
+        const words = (program: Program, args: string[] = []) => {
+          const path = built.get(program) ?? buildProgram(mpi.abi, program, scratch.path);
+          built.set(program, path);
+          return [path, files.path, ...args];
+        };
         tests({ mpi, words });
       });
     }

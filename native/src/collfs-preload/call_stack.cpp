@@ -38,9 +38,11 @@ std::uintptr_t mpiAddress = 0;
 /// Of the program, which the linker knows without a name.
 shadow::Name program;
 
-/// Libraries that open files for those who call them: the run-time systems of C++ and Fortran.
+/// Libraries that open files for those who call them: the run-time systems of C++ and Fortran, and
+/// libc in its glob.
 bool opensForOthers(const char* base) {
-  for (const char* const one : {"libstdc++.so", "libc++.so", "libgfortran.so", "libflang.so"}) {
+  for (const char* const one :
+       {"libc.so", "libstdc++.so", "libc++.so", "libgfortran.so", "libflang.so"}) {
     if (strncmp(base, one, strlen(one)) == 0) return true;
   }
   return false;

@@ -64,6 +64,35 @@ FILE* openStream(const char* path, const char* mode, Libc libcOpen) {
       libcOpen);
 }
 
+template <typename Libc>
+FILE* reopenStream(const char* path, const char* mode, FILE* stream, Libc libcReopen) {
+  if (!readsStream(mode)) return libcReopen(path);
+  bool isForLibc = false;
+  const int fd = rootOrLibc<int>(
+      AT_FDCWD, path, [](const char* name) { return openAtRoot(name, O_RDONLY | O_CLOEXEC); },
+      [&isForLibc] {
+        isForLibc = true;
+        return -1;
+      });
+  if (isForLibc || fd == kForLibc) return libcReopen(path);
+  if (fd < 0) {
+    // As libc has it: the stream is closed whatever happens.
+    const int code = errno;
+    fclose(stream);
+    errno = code;
+    return nullptr;
+  }
+  // A stream cannot be given a descriptor, only a name.
+  char copy[32];
+  snprintf(copy, sizeof copy, "/proc/self/fd/%d", fd);
+  FILE* const reopened = libcReopen(copy);
+  const int code = errno;
+  noteUnshared(fd);
+  collfs.collfs_close(fd);
+  errno = code;
+  return reopened;
+}
+
 /// The third argument of open, where there is one.
 #define COLLFS_MODE(mode, flags)                             \
   mode_t mode = 0;                                           \
@@ -124,4 +153,14 @@ COLLFS_INTERPOSE(FILE*, fopen, (const char* path, const char* mode)) {
 
 COLLFS_INTERPOSE(FILE*, fopen64, (const char* path, const char* mode)) {
   return openStream(path, mode, [=] { return libc().fopen64(path, mode); });
+}
+
+COLLFS_INTERPOSE(FILE*, freopen, (const char* path, const char* mode, FILE* stream)) {
+  return reopenStream(path, mode, stream,
+                      [=](const char* name) { return libc().freopen(name, mode, stream); });
+}
+
+COLLFS_INTERPOSE(FILE*, freopen64, (const char* path, const char* mode, FILE* stream)) {
+  return reopenStream(path, mode, stream,
+                      [=](const char* name) { return libc().freopen64(name, mode, stream); });
 }

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <dirent.h>
+#include <glob.h>
 #include <stdio.h>
 #include <sys/stat.h>
 #include <sys/types.h>
@@ -18,6 +19,8 @@
   F(int, __openat64_2, (int, const char*, int))                           \
   F(FILE*, fopen, (const char*, const char*))                             \
   F(FILE*, fopen64, (const char*, const char*))                           \
+  F(FILE*, freopen, (const char*, const char*, FILE*))                    \
+  F(FILE*, freopen64, (const char*, const char*, FILE*))                  \
   F(int, stat, (const char*, struct stat*))                               \
   F(int, stat64, (const char*, struct stat*))                             \
   F(int, lstat, (const char*, struct stat*))                              \
@@ -56,9 +59,18 @@
   F(void, seekdir, (DIR*, long))                                          \
   F(long, telldir, (DIR*))                                                \
   F(int, dirfd, (DIR*))                                                   \
-  F(int, closedir, (DIR*))
+  F(int, closedir, (DIR*))                                                \
+  F(int, scandir, (const char*, struct dirent***, Filter*, Compare*))     \
+  F(int, scandir64, (const char*, struct dirent***, Filter*, Compare*))   \
+  F(int, glob, (const char*, int, GlobError*, glob_t*))                   \
+  F(int, glob64, (const char*, int, GlobError*, glob_t*))
 
 namespace walla::preload {
+
+/// What scandir and glob are given.
+using Filter = int(const struct dirent*);
+using Compare = int(const struct dirent**, const struct dirent**);
+using GlobError = int(const char*, int);
 
 struct LibcFunctions {
 #define COLLFS_MEMBER(result, name, parameters) result(*name) parameters;
@@ -72,5 +84,5 @@ const LibcFunctions& libc();
 
 }  // namespace walla::preload
 
-static_assert(sizeof(off_t) == 8 && sizeof(ino_t) == 8,
+static_assert(sizeof(off_t) == 8 && sizeof(ino_t) == 8 && sizeof(glob_t) == sizeof(glob64_t),
               "the functions with 64 in their names have the same types as those without");

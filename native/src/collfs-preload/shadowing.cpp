@@ -182,7 +182,12 @@ bool mayBeShadowed(const char* path) {
     return false;
   }
   if (isPlain(path) && !shadow::isBelow(path, settings.paths)) return false;
-  return collfs.collfs_is_collective() != 0 && !onSignalStack();
+  return isShadowing();
+}
+
+bool isShadowing() {
+  return active.load(std::memory_order_relaxed) && !inside && collfs.collfs_is_collective() != 0 &&
+         !onSignalStack();
 }
 
 bool mayBeShared(int fd) {

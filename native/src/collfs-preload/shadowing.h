@@ -26,6 +26,9 @@ void stopShadowing();
 /// does not show at once that it is for libc. Takes little stack, and is safe in signal handlers.
 bool mayBeShadowed(const char* path);
 
+/// The same without a name: whether calls here and now can be collective.
+bool isShadowing();
+
 /// The same for calls about a descriptor, on any thread.
 bool mayBeShared(int fd);
 

@@ -99,8 +99,9 @@ ssize_t collfs_open_many(size_t count, const char* const* paths, int flags, int*
   return run(Operation::openMany, count > 0 ? paths[0] : nullptr, ssize_t{-1},
              [&](Measure& measure) -> ssize_t {
                Level* const level = collectiveLevel();
-               if (!onlyReads(flags)) {
-                 errno = EINVAL;
+               const bool named = std::find(paths, paths + count, nullptr) == paths + count;
+               if (!onlyReads(flags) || !named) {
+                 errno = named ? EINVAL : EFAULT;
                  return -1;
                }
                if (level != nullptr) measure.communicated();

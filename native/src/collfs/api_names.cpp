@@ -67,6 +67,10 @@ ssize_t statMany(std::size_t count, const char* const* paths, int flags, int* er
   return run(Operation::statMany, count > 0 ? paths[0] : nullptr, ssize_t{-1},
              [&](Measure& measure) -> ssize_t {
                Level* const level = collectiveLevel();
+               if (std::find(paths, paths + count, nullptr) != paths + count) {
+                 errno = EFAULT;
+                 return -1;
+               }
                ssize_t good = 0;
                for (std::size_t done = 0; done < count;) {
                  if (level == nullptr) {

@@ -115,8 +115,9 @@ COLLFS_API void collfs_set_debug_level(int debug_level);
 #ifndef COLLFS_NO_MPI
 /* Collective over comm, which is duplicated and stays the caller's. root: the rank in comm that
    asks the file system; the same on all ranks. Agrees on its outcome: either all ranks have pushed
-   or none. ERR_COLLFS_STATE (not initialized, root out of range or not the same), ERR_COLLFS_MPI,
-   ERR_COLLFS_TIMEOUT, ERR_COLLFS_LOCAL. */
+   or none. ERR_COLLFS_STATE (not initialized, root out of range or not the same, MPI_COMM_NULL or
+   an intercommunicator), ERR_COLLFS_MPI, ERR_COLLFS_TIMEOUT, ERR_COLLFS_LOCAL. Pop before
+   MPI_Finalize: collective calls after it are refused, ERR_COLLFS_MPI. */
 COLLFS_API int collfs_comm_push(MPI_Comm comm, int root);
 #endif
 
@@ -195,7 +196,8 @@ COLLFS_API int collfs_openat(int dirfd, const char* path, int flags, ... /* mode
 
 /* Collective. Opens many files in one round, 1,024 at a time. flags as for a collective open.
    fds[i] is a descriptor, or -1 with errors[i] root's errno; errors[i] is 0 for a descriptor.
-   Returns the number of descriptors. -1: nothing was opened, for a reason with a code as above.
+   Returns the number of descriptors. -1: nothing was opened, for a reason with a code as above, or
+   EFAULT on a rank that passes NULL for a name.
    With an empty stack: open in a loop. */
 COLLFS_API ssize_t collfs_open_many(size_t count, const char* const* paths, int flags, int* fds,
                                     int* errors);

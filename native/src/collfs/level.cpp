@@ -48,7 +48,9 @@ void meet(MPI_Comm comm, double seconds) {
 /// @returns errno or 0
 int makeEmptyDirectory(UniqueFd& directory) {
   int code = ENOENT;
-  for (const char* const place : {"/dev/shm", "/tmp", "/run", "/var/tmp"}) {
+  const char* const places[] = {"/dev/shm", "/tmp", "/run", "/var/tmp", getenv("TMPDIR")};
+  for (const char* const place : places) {
+    if (place == nullptr) continue;
     std::string name = std::string(place) + "/collfs-XXXXXX";
     if (mkdtemp(name.data()) == nullptr) {
       code = errno;
@@ -153,14 +155,18 @@ bool Level::tryDescriptors(std::vector<int>& nodeOf) {
   } catch (const std::bad_alloc&) {
     code = ENOMEM;
   }
-  if (code == 0 && isHead()) code = nextCopy_.prepare(true);
-  const Answer answer = exchange(kPush, local(code), true, false, nullptr,
-                                 [this](Answer& each) { nextCopy_.announce(each.forNode); });
+  if (code == 0 && isHead()) code = nextCopy_.prepare(true, ownDescriptors_);
+  const Answer answer = exchange(kPush, local(code), true, false, nullptr, [this](Answer& each) {
+    nextCopy_.announce(each.forNode);
+    put(each.forNode, nextCopy_.inode());
+  });
   throwFailure(kPush, answer.trouble);
   if (!isHead()) {
     Reader reader(answer.forNode);
     nextCopy_.hear(reader);
-    code = nextCopy_.prepare(false);
+    code = nextCopy_.prepare(false, headDescriptors_);
+    // In another PID namespace it may be another process's.
+    if (code == 0 && nextCopy_.inode() != reader.get<ino_t>()) code = ENOENT;
   }
   const bool scarce = code == EMFILE || code == ENFILE || code == ENOMEM;
   agree(kPush, local(scarce ? code : 0));

@@ -16,6 +16,7 @@
 #include "body.h"
 #include "exchange.h"
 #include "node_copy.h"
+#include "process_descriptors.h"
 #include "remembered.h"
 
 namespace walla::collfs {
@@ -69,6 +70,9 @@ class Level {
   Trouble send(const Body& body) const;
 
   NextCopy& nextCopy() { return nextCopy_; }
+  /// Of this process, and of what the head of its node has.
+  ProcessDescriptors& ownDescriptors() { return ownDescriptors_; }
+  ProcessDescriptors& headDescriptors() { return isHead() ? ownDescriptors_ : headDescriptors_; }
   Remembered& remembered() { return remembered_; }
   /// A descriptor to duplicate for directories: of one that is empty and removed, so that what goes
   /// past collfs finds nothing in it rather than something wrong.
@@ -91,6 +95,8 @@ class Level {
   std::optional<mpi::Communicator> heads_;
   std::optional<TransferMemory> memory_;
   UniqueFd emptyDirectory_;
+  ProcessDescriptors ownDescriptors_;
+  ProcessDescriptors headDescriptors_;
   NextCopy nextCopy_;
   Remembered remembered_;
   bool broken_ = false;

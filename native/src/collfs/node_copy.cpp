@@ -2,6 +2,8 @@
 
 #include <fcntl.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -20,12 +22,6 @@ UniqueFd makeMemoryFile() {
   UniqueFd file(memfd_create("collfs", kFlags | MFD_EXEC));
   if (!file.valid() && errno == EINVAL) file = UniqueFd(memfd_create("collfs", kFlags));
   return file;
-}
-
-UniqueFd openDescriptorOf(pid_t process, int fd) {
-  const std::string owner = process == 0 ? "self" : std::to_string(process);
-  const std::string link = "/proc/" + owner + "/fd/" + std::to_string(fd);
-  return UniqueFd(open(link.c_str(), O_RDONLY | O_CLOEXEC));
 }
 
 int seal(int fd) {
@@ -59,37 +55,43 @@ std::uint64_t availableMemory() {
   return available;
 }
 
-int NextCopy::make(Pair& pair) {
+int NextCopy::make(Pair& pair, ProcessDescriptors& own) {
   UniqueFd file = makeMemoryFile();
   if (!file.valid()) return errno;
   if (fallocate(file.get(), FALLOC_FL_KEEP_SIZE, 0, kGuaranteedBytes) != 0) return errno;
-  pair.readable = openDescriptorOf(0, file.get());
+  pair.readable = own.open(ProcessDescriptors::kOwn, file.get());
   if (!pair.readable.valid()) return errno;
   pair.writable = std::move(file);
   return 0;
 }
 
-int NextCopy::prepare(bool head) {
+int NextCopy::prepare(bool head, ProcessDescriptors& descriptors) {
   if (!head) {
     if (readable_.valid()) return 0;
     if (heard_.fd < 0) return ESTALE;
-    readable_ = openDescriptorOf(heard_.process, heard_.fd);
+    readable_ = descriptors.open(heard_.process, heard_.fd);
     return readable_.valid() ? 0 : errno;
   }
   if (!writable_.valid()) {
-    const int code = spare_.writable.valid() ? 0 : make(spare_);
+    const int code = spare_.writable.valid() ? 0 : make(spare_, descriptors);
     if (code != 0) return code;
     writable_ = std::move(spare_.writable);
     readable_ = std::move(spare_.readable);
     ++serial_;
   }
-  if (!readable_.valid()) readable_ = openDescriptorOf(0, writable_.get());
+  if (!readable_.valid()) readable_ = descriptors.open(ProcessDescriptors::kOwn, writable_.get());
   return readable_.valid() ? 0 : errno;
 }
 
-void NextCopy::prepareSpare() {
+void NextCopy::prepareSpare(ProcessDescriptors& own) {
   // If this fails, so will prepare(), which says why.
-  if (!spare_.writable.valid()) make(spare_);
+  if (!spare_.writable.valid()) make(spare_, own);
+}
+
+ino_t NextCopy::inode() const {
+  struct stat status;
+  // Of the kernel itself: fstat may be another library's.
+  return syscall(SYS_fstat, readable_.get(), &status) == 0 ? status.st_ino : 0;
 }
 
 void NextCopy::announce(Bytes& forNode) const {

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "../unique_fd.h"
+#include "process_descriptors.h"
 #include "wire.h"
 
 namespace walla::collfs {
@@ -23,10 +24,6 @@ constexpr std::size_t kInlineBytes = std::size_t{32} << 10;
 
 /// A writable file in memory, close-on-exec. Invalid, with errno, when there can be none.
 UniqueFd makeMemoryFile();
-
-/// Another descriptor of an open file, read-only and with its own position; of this process (0) or
-/// another. Invalid, with errno, when there can be none.
-UniqueFd openDescriptorOf(pid_t process, int fd);
 
 /// Makes a memory file unchangeable. @returns errno or 0
 int seal(int fd);
@@ -46,14 +43,19 @@ constexpr std::size_t kGuaranteedBytes = 4096;
 class NextCopy {
  public:
   /// On a head: makes what is missing. On others: opens what the head has announced.
+  /// @param descriptors of a head: its own; of others: their head's
   /// @returns 0 or errno; ESTALE if the head has announced nothing
-  int prepare(bool head);
+  int prepare(bool head, ProcessDescriptors& descriptors);
   /// On a head, when there is time: what the open after this one will need.
-  void prepareSpare();
+  void prepareSpare(ProcessDescriptors& own);
 
   /// On the head, for the other ranks of its node.
   void announce(Bytes& forNode) const;
   void hear(Reader& fromHead);
+
+  /// When prepared: the file's own number, the same on all ranks of a node. 0 if the kernel does
+  /// not tell.
+  ino_t inode() const;
 
   /// On the head, when prepared: the file holds exactly this now. @returns errno or 0
   int fill(const Bytes& content);
@@ -78,7 +80,7 @@ class NextCopy {
   };
 
   /// @returns errno or 0
-  static int make(Pair& pair);
+  static int make(Pair& pair, ProcessDescriptors& own);
 
   UniqueFd writable_;
   UniqueFd readable_;

@@ -30,7 +30,8 @@ class Opening {
           call_, readiness(), true, [this](Answer& each) { ask(each); },
           [this](Answer& each) { serveNode(each); },
           [this] {
-            if (single() && level_.isHead()) level_.nextCopy().prepareSpare();
+            if (single() && level_.isHead())
+              level_.nextCopy().prepareSpare(level_.ownDescriptors());
           });
       if (!level_.isHead()) takeFromHead(answer);
     } while (answer.trouble.kind == Trouble::kStale);
@@ -59,7 +60,7 @@ class Opening {
   Trouble readiness() {
     // Many files have no descriptors beforehand: they agree afterwards.
     if (!single()) return {};
-    const int code = level_.nextCopy().prepare(level_.isHead());
+    const int code = level_.nextCopy().prepare(level_.isHead(), level_.headDescriptors());
     Trouble trouble;
     trouble.errorNumber = code;
     if (code != 0) trouble.kind = code == ESTALE ? Trouble::kStale : Trouble::kLocal;
@@ -73,7 +74,8 @@ class Opening {
     header_.clear();
     AnswerStart start;
     for (const Place& place : places_) {
-      sources_.push_back(openSource(place.directoryFd, place.path, flags_));
+      sources_.push_back(
+          openSource(place.directoryFd, place.path, flags_, level_.ownDescriptors()));
       const Source& source = sources_.back();
       putFound(header_, source);
       if (source.errorNumber == 0 && source.type == SourceType::file) ++start.copies;
@@ -106,7 +108,7 @@ class Opening {
       }
     }
     // For the next open. If that fails, the next open tries again, and says so.
-    if (single()) next.prepare(true);
+    if (single()) next.prepare(true, level_.ownDescriptors());
     next.announce(answer.forNode);
     put(answer.forNode, unfilled_.errorNumber);
     put(answer.forNode, getpid());
@@ -182,7 +184,8 @@ class Opening {
     std::vector<UniqueFd> descriptors(copies);
     if (level_.isHead()) {
       body_ = copies_.fill(level_, found_, sources_, body_);
-      for (std::size_t i = 0; i < copies; ++i) openCopy(descriptors[i], 0, copies_.fd(i));
+      for (std::size_t i = 0; i < copies; ++i)
+        openCopy(descriptors[i], ProcessDescriptors::kOwn, copies_.fd(i));
     } else {
       for (std::size_t i = 0; i < copies; ++i) openCopy(descriptors[i], headProcess_, headFds_[i]);
     }
@@ -215,7 +218,7 @@ class Opening {
       return;
     }
     if (fd < 0) return;  // its head says why
-    descriptor = openDescriptorOf(process, fd);
+    descriptor = level_.headDescriptors().open(process, fd);
     if (!descriptor.valid()) note(body_, errno);
   }
 

@@ -3,6 +3,7 @@
 #include <pthread.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cstdio>
 #include <mutex>
@@ -84,6 +85,21 @@ void requireMpi() {
   }
 }
 
+/// MPI would end the job for what it is asked to do with others.
+void requireIntracommunicator(MPI_Comm comm) {
+  if (comm == MPI_COMM_NULL) {
+    throw Failure(ERR_COLLFS_STATE, EINVAL, -1, "push: MPI_COMM_NULL has no ranks",
+                  "push a communicator on those ranks that are in it");
+  }
+  int inter = 0;
+  mpi::check(MPI_Comm_test_inter(comm, &inter), "MPI_Comm_test_inter");
+  if (inter != 0) {
+    throw Failure(ERR_COLLFS_STATE, EINVAL, -1,
+                  "push: an intercommunicator has two groups of ranks",
+                  "make one of them by MPI_Intercomm_merge");
+  }
+}
+
 }  // namespace
 
 Inside::Inside() { ++insideDepth; }
@@ -106,10 +122,15 @@ void setDebugLevel(int level) { session().debugLevel = level; }
 
 void setChecked(bool on) { session().settings.checked = on; }
 
-void setTimeout(double seconds) { session().settings.timeoutSeconds = seconds > 0 ? seconds : 0; }
+void setTimeout(double seconds) {
+  // Three times as long can still be told in nanoseconds.
+  constexpr double kLongest = 1e9;
+  session().settings.timeoutSeconds = seconds > 0 ? std::min(seconds, kLongest) : 0;
+}
 
 void pushLevel(MPI_Comm comm, int root) {
   requireMpi();
+  requireIntracommunicator(comm);
   Session& s = session();
   auto level = std::make_unique<Level>(comm, root, s.initialized.load(), s.settings);
   const std::lock_guard<std::mutex> lock(s.mutex);
@@ -153,6 +174,10 @@ Level* collectiveLevel() {
                   "a collective call from a thread that has not pushed the communicator",
                   "make collective calls on the thread of collfs_comm_push; in other threads use "
                   "libc's functions");
+  }
+  if (mpi::isFinalized()) {
+    throw Failure(ERR_COLLFS_MPI, EIO, top.rank(), "a collective call after MPI_Finalize",
+                  "pop all communicators, or call collfs_finalize, before MPI_Finalize");
   }
   return &top;
 }

@@ -84,7 +84,7 @@ void readSource(Source& source) {
 
 }  // namespace
 
-Source openSource(int directoryFd, const std::string& path, int flags) {
+Source openSource(int directoryFd, const std::string& path, int flags, ProcessDescriptors& own) {
   Source source;
   const auto fail = [&source](int code) {
     source.errorNumber = code;
@@ -102,8 +102,7 @@ Source openSource(int directoryFd, const std::string& path, int flags) {
   if (source.type == SourceType::other) return source;
   // O_NONBLOCK: some files of /proc wait for something to read.
   const int how = O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY | (flags & O_NOATIME);
-  const std::string link = "/proc/self/fd/" + std::to_string(place.get());
-  source.fd = UniqueFd(open(link.c_str(), how));
+  source.fd = own.open(ProcessDescriptors::kOwn, place.get(), how);
   // Without /proc: the name again.
   if (!source.fd.valid() && errno == ENOENT) {
     source.fd = UniqueFd(openat(directoryFd, path.c_str(), how | (flags & O_NOFOLLOW)));

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "../unique_fd.h"
+#include "process_descriptors.h"
 #include "wire.h"
 
 namespace walla::collfs {
@@ -37,7 +38,7 @@ struct Source {
 /// Opens a name for reading, without waiting for anything but the file system: FIFOs and devices
 /// are known before they are opened.
 /// @param flags of open; those that only read
-Source openSource(int directoryFd, const std::string& path, int flags);
+Source openSource(int directoryFd, const std::string& path, int flags, ProcessDescriptors& own);
 
 constexpr int kMoreThanBasic = STATX_BASIC_STATS | STATX_BTIME;
 

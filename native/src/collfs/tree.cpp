@@ -6,16 +6,26 @@
 namespace walla::collfs {
 namespace {
 
-/// Positions of the two neighbours of position `at` in a binomial tree of `count`.
-std::size_t parentPosition(std::size_t at) { return at & (at - 1); }
+/// As many children a position has on each level of its subtree.
+constexpr std::size_t kDegree = 3;
+constexpr std::size_t kRadix = kDegree + 1;
+
+/// Positions are numbers of base kRadix: a parent has a 0 for the last digit that is not 0.
+std::size_t parentPosition(std::size_t at) {
+  std::size_t place = 1;
+  while (at / place % kRadix == 0) place *= kRadix;
+  return at - at / place % kRadix * place;
+}
 
 std::vector<std::size_t> childPositions(std::size_t at, std::size_t count) {
   std::vector<std::size_t> children;
-  // The lowest bit set bounds a position's subtree; larger subtrees come first, they take longest.
-  std::size_t bit = 1;
-  while (bit < count && (at & bit) == 0) bit <<= 1;
-  for (bit >>= 1; bit > 0; bit >>= 1) {
-    if (at + bit < count) children.push_back(at + bit);
+  std::size_t place = 1;
+  while (place < count && at / place % kRadix == 0) place *= kRadix;
+  // Larger subtrees come first, they take longest.
+  for (place /= kRadix; place > 0; place /= kRadix) {
+    for (std::size_t digit = 1; digit <= kDegree && at + digit * place < count; ++digit) {
+      children.push_back(at + digit * place);
+    }
   }
   return children;
 }

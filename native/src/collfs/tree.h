@@ -5,9 +5,10 @@
 namespace walla::collfs {
 
 /// The way of messages between the ranks of a communicator. One rank of each node, its head,
-/// receives for the node; root is the head of its own. Heads form a binomial tree below root, and
-/// the ranks of a node another below its head: so log2(nodes) + log2(ranks per node) hops, and each
-/// byte enters a node once.
+/// receives for the node; root is the head of its own. Heads form a tree below root, and the ranks
+/// of a node another below its head: so log4(nodes) + log4(ranks per node) hops, and each byte
+/// enters a node once. To send three messages takes less time than for the first one to arrive and
+/// be passed on, so these trees are half as deep as binomial ones.
 struct Tree {
   int root = 0;
   /// -1 at root.
