@@ -15,6 +15,7 @@
 #include "../src/mpi/environment.h"
 #include "../src/mpi/roll_call.h"
 #include "../src/mpi/watch.h"
+#include "progress_callback.h"
 
 namespace {
 
@@ -188,7 +189,11 @@ class CommunicatorObject : public Napi::ObjectWrap<CommunicatorObject> {
       transfer.bytes = number("bytes");
       transfer.hashFrom = number("hashFrom");
       transfer.chunkBytes = number("chunkBytes");
-      return Napi::String::New(info.Env(), walla::mpi::broadcastFile(comm(), transfer));
+      const walla::ProgressCallback progress(options.Get("onProgress"));
+      transfer.tell = progress.tell();
+      const std::string digest = walla::mpi::broadcastFile(comm(), transfer);
+      progress.rethrow();
+      return Napi::String::New(info.Env(), digest);
     });
   }
 

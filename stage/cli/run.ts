@@ -1,7 +1,7 @@
 import { Option, type Command } from 'commander';
 import { WallaError } from '../errors.ts';
 import { addExamples } from './examples.ts';
-import { working } from './progress.ts';
+import { placeBar } from './progress.ts';
 
 interface Flags {
   ranks?: number;
@@ -114,7 +114,7 @@ async function start(words: string[], flags: Flags): Promise<void> {
       packedOnly: stale === 'error',
       prestage: flags.prestage,
       say,
-      working: (what) => working(what, flags.quiet === true),
+      watch: (what) => placeBar(what, flags.quiet === true),
     });
   } catch (error) {
     if (!(error instanceof AlreadyTold)) throw error;

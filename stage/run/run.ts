@@ -15,6 +15,7 @@ import {
   perNodeWords,
   rankWords,
 } from './launcher-command.ts';
+import type { OnBytes } from '../transport/transport.ts';
 import type { Prestaged } from './prestage.ts';
 import type { Probed } from './probe.ts';
 import { removePrestaged } from './remove-prestaged.ts';
@@ -31,8 +32,13 @@ export interface RunOptions {
   prestage: boolean;
   /** One line a job of what walla does. */
   say: (line: string) => void;
-  /** Shows that something takes its time; returns what ends the show. */
-  working: (what: string) => () => void;
+  /** Shows that an archive is being placed, and how far; undefined where nobody watches. */
+  watch: (what: string) => Promise<Watch | undefined>;
+}
+
+export interface Watch {
+  onBytes: OnBytes;
+  stop: () => void;
 }
 
 const REMOVE_TIMEOUT_MS = 60_000;
@@ -160,7 +166,7 @@ async function prestageFor(
     options.say(`not prestaged: ${words.whyNot}`);
     return undefined;
   }
-  const done = options.working(`placing ${archive} on the nodes`);
+  const watch = await options.watch(`placing ${archive} on the nodes`);
   const { status, stdout } = await runForeground(
     [
       ...words,
@@ -169,9 +175,10 @@ async function prestageFor(
       'place',
       archive,
       keep ? 'keep' : 'lease',
+      ...(watch ? ['progress'] : []),
     ],
-    { env, collect: true },
-  ).finally(done);
+    { env, collect: true, onLine: watch && ((line) => tellProgress(line, watch)) },
+  ).finally(() => watch?.stop());
   const prestaged = joined(stdout);
   if (status === 0 && prestaged) {
     const { bytes, nodes, received, ms } = prestaged;
@@ -184,11 +191,23 @@ async function prestageFor(
   throw new AlreadyTold();
 }
 
+/** A line of a transfer that is under way. */
+interface Progress {
+  doneBytes: number;
+  bytes: number;
+}
+
+function tellProgress(line: string, watch: Watch): void {
+  const said = parseLine(line) as Prestaged | Progress | undefined;
+  if (said !== undefined && 'doneBytes' in said) watch.onBytes(said.doneBytes, said.bytes);
+}
+
 /** Launchers put marks before lines; without MPI each node says its own. */
 function joined(stdout: string): Prestaged | undefined {
   const all = stdout
     .split('\n')
-    .flatMap((line) => (parseLine(line) as Prestaged | undefined) ?? []);
+    .map((line) => parseLine(line) as Prestaged | Progress | undefined)
+    .filter((line) => line !== undefined && 'identity' in line);
   const [first] = all;
   if (first === undefined) return undefined;
   return {
