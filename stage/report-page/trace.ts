@@ -1,5 +1,5 @@
 /**
- * A report as a trace for chrome://tracing and Perfetto, in the "Trace Event Format" of the Chromium project. A process
+ * A report as a trace for Perfetto and DevTools, in the "Trace Event Format" of the Chromium project. A process
  * stands for a node, a thread for a rank; rank 0's modules have threads of their own.
  */
 import { formatName } from '../format-name.ts';
