@@ -62,9 +62,16 @@ export interface WallaAddon {
 
   /**
    * Copies the whole of one file into another through its mapping, hashing on a second thread as bytes arrive.
+   * @param onProgress told the bytes that are done: at once, some times a second, and at the end
    * @returns hex SHA-256 of bytes [hashFrom, bytes)
    */
-  copyFile(sourceFd: number, targetFd: number, bytes: number, hashFrom: number): string;
+  copyFile(
+    sourceFd: number,
+    targetFd: number,
+    bytes: number,
+    hashFrom: number,
+    onProgress?: (doneBytes: number) => void,
+  ): string;
   /** Hex SHA-256 of bytes in memory. */
   sha256: (bytes: Uint8Array) => string;
   /** Hex SHA-256 of bytes [from, to) of a file, read through its mapping. */

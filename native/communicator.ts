@@ -40,6 +40,13 @@ export interface BroadcastFileOptions {
    * file and the number of ranks, from 128 KiB to 4 MiB (docs/scaling.md).
    */
   chunkBytes?: number;
+  /**
+   * Told the bytes that are done: on root those that are on their way, elsewhere those that have come. Called
+   * at once, some times a second, and at the end, while the broadcast waits for it; so it must be short, and
+   * cannot call MPI. What it throws is thrown when the broadcast is over, and then on this rank alone. Each
+   * rank has its own, or none.
+   */
+  onProgress?: (doneBytes: number) => void;
 }
 
 function wrong(message: string): WallaError {
@@ -299,7 +306,7 @@ export class Communicator {
    *   `cause` has errno, syscall, and rank in this communicator. Targets are then incomplete.
    */
   broadcastFile(options: BroadcastFileOptions): string {
-    const { root, sourceFd = -1, targetFd = -1, bytes, hashFrom = 0 } = options;
+    const { root, sourceFd = -1, targetFd = -1, bytes, hashFrom = 0, onProgress } = options;
     const chunkBytes = options.chunkBytes ?? CHOSEN_CHUNK_BYTES;
     const comm = this.#comm;
     this.#checkRoot(root);
@@ -311,7 +318,10 @@ export class Communicator {
     // A descriptor that is missing is not refused here, on one rank, but found by fstat, on all.
     checkInteger('sourceFd', sourceFd, -1, MAX_INT);
     checkInteger('targetFd', targetFd, -1, MAX_INT);
-    return run(() => comm.broadcastFile({ root, sourceFd, targetFd, bytes, hashFrom, chunkBytes }));
+    if (onProgress !== undefined && typeof onProgress !== 'function')
+      throw wrong(`onProgress must be a function, not ${show(onProgress)}`);
+    const transfer = { root, sourceFd, targetFd, bytes, hashFrom, chunkBytes, onProgress };
+    return run(() => comm.broadcastFile(transfer));
   }
 
   /** Frees the communicator. Those that are never freed end with MPI. */

@@ -24,6 +24,7 @@ export interface FileBroadcast {
   bytes: number;
   hashFrom: number;
   chunkBytes: number;
+  onProgress: ((doneBytes: number) => void) | undefined;
 }
 
 /**

@@ -6,6 +6,8 @@ import type { FileBroadcast, NativeCommunicator } from './mpi-addon.ts';
 
 /** Read at a time where the caller leaves it open. */
 const COPY_BYTES = 1 << 20;
+/** Between two calls of onProgress. */
+const PROGRESS_MS = 100;
 
 /** As the addon throws it. */
 function transferError(call: string, errno: number, at: number, bytes: number, why: string): Error {
@@ -51,10 +53,13 @@ export class SelfCommunicator implements NativeCommunicator {
     return new SelfCommunicator();
   }
 
-  broadcastFile({ sourceFd, targetFd, bytes, hashFrom, chunkBytes }: FileBroadcast): string {
+  broadcastFile(transfer: FileBroadcast): string {
+    const { sourceFd, targetFd, bytes, hashFrom, chunkBytes, onProgress } = transfer;
     const hash = process.getBuiltinModule('node:crypto').createHash('sha256');
     const buffer = Buffer.allocUnsafe(Math.min(chunkBytes || COPY_BYTES, Math.max(bytes, 1)));
     let at = 0;
+    let nextMs = 0;
+    let thrown: { error: unknown } | undefined;
     const attempt = <T>(call: string, work: () => T): T => {
       try {
         return work();
@@ -84,7 +89,16 @@ export class SelfCommunicator implements NativeCommunicator {
       }
       hash.update(buffer.subarray(Math.min(got, Math.max(0, hashFrom - at)), got));
       at += got;
+      const now = Date.now();
+      if (at < bytes && now < nextMs) continue;
+      nextMs = now + PROGRESS_MS;
+      try {
+        if (!thrown) onProgress?.(at);
+      } catch (error) {
+        thrown = { error };
+      }
     }
+    if (thrown) throw thrown.error;
     return hash.digest('hex');
   }
 

@@ -15,6 +15,7 @@ import { baseCandidates, chooseBase, chooseExecutableBase } from './staging-base
 import { type HeldImage, type Placement, StagingDirectory } from './staging-directory.ts';
 import { isArchiveUrl } from './transport/archive-url.ts';
 import { chooseTransport } from './transport/choose.ts';
+import type { OnBytes } from './transport/transport.ts';
 
 /** What every rank must know of the archive; the root rank alone has it open. */
 export interface ArchivePlan {
@@ -49,6 +50,12 @@ export function archivePlan(archive: LocatedArchive, { transport }: StageOptions
   };
 }
 
+/** Of a job's options, those that are not in the environment. */
+export interface PlaceOptions extends StageOptions {
+  /** Told on the root how far the transfer is. */
+  onBytes?: OnBytes | undefined;
+}
+
 /** Where the image is on this node. */
 export interface PlacedImage {
   image: HeldImage;
@@ -69,7 +76,7 @@ export function place(
   job: Job,
   plan: ArchivePlan,
   archive: LocatedArchive | undefined,
-  options: StageOptions,
+  options: PlaceOptions,
 ): PlacedImage {
   const { world } = job;
   const nodeComm = world.splitByNode();
@@ -87,7 +94,7 @@ class NodePlacement {
   readonly #job: Job;
   readonly #plan: ArchivePlan;
   readonly #archive: LocatedArchive | undefined;
-  readonly #options: StageOptions;
+  readonly #options: PlaceOptions;
   readonly #node: Communicator;
   readonly #leaders: Communicator | undefined;
   #directory: StagingDirectory | undefined;
@@ -103,7 +110,7 @@ class NodePlacement {
     job: Job,
     plan: ArchivePlan,
     archive: LocatedArchive | undefined,
-    options: StageOptions,
+    options: PlaceOptions,
     node: Communicator,
     leaders: Communicator | undefined,
   ) {
@@ -179,7 +186,7 @@ class NodePlacement {
 
   #transfer(leaders: Communicator): number {
     const { bytes, bodyOffset, bodySha256, path, transport, onSharedFile } = this.#plan;
-    const { archive, httpTimeoutMs } = this.#options;
+    const { archive, httpTimeoutMs, onBytes } = this.#options;
     const opened: number[] = [];
     let digest: string | undefined;
     try {
@@ -194,6 +201,7 @@ class NodePlacement {
         hashFrom: bodyOffset,
         url: archive !== undefined && isArchiveUrl(archive) ? archive : undefined,
         timeoutMs: httpTimeoutMs,
+        onBytes: leaders.rank === 0 ? onBytes : undefined,
       });
     } finally {
       opened.forEach(closeSync);

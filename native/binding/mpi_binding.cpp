@@ -19,6 +19,7 @@
 #include "../src/mpi/watch.h"
 #include "../src/server_socket.h"
 #include "addon_data.h"
+#include "progress_callback.h"
 #include "walla_binding.h"
 
 namespace {
@@ -193,7 +194,11 @@ class CommunicatorObject : public Napi::ObjectWrap<CommunicatorObject> {
       transfer.bytes = number("bytes");
       transfer.hashFrom = number("hashFrom");
       transfer.chunkBytes = number("chunkBytes");
-      return Napi::String::New(info.Env(), walla::mpi::broadcastFile(comm(), transfer));
+      const walla::ProgressCallback progress(options.Get("onProgress"));
+      transfer.tell = progress.tell();
+      const std::string digest = walla::mpi::broadcastFile(comm(), transfer);
+      progress.rethrow();
+      return Napi::String::New(info.Env(), digest);
     });
   }
 

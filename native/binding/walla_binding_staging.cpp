@@ -14,6 +14,7 @@
 #include "../src/written_paths.h"
 #include "arguments.h"
 #include "errors.h"
+#include "progress_callback.h"
 
 namespace walla {
 
@@ -121,8 +122,12 @@ Napi::Value fileSystem(const Napi::CallbackInfo& info) {
 }
 
 Napi::Value copy(const Napi::CallbackInfo& info) {
-  return Napi::String::New(info.Env(), copyFile(fdArgument(info, 0), fdArgument(info, 1),
-                                                bytesArgument(info, 2), bytesArgument(info, 3)));
+  const ProgressCallback progress(info[4]);
+  const std::string digest =
+      copyFile(fdArgument(info, 0), fdArgument(info, 1), bytesArgument(info, 2),
+               bytesArgument(info, 3), progress.tell());
+  progress.rethrow();
+  return Napi::String::New(info.Env(), digest);
 }
 
 Napi::Value registerRemoval(const Napi::CallbackInfo& info) {

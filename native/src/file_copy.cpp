@@ -27,10 +27,12 @@ constexpr uint64_t kChunkBytes = uint64_t{4} << 20;
 
 }  // namespace
 
-std::string copyFile(int sourceFd, int targetFd, uint64_t bytes, uint64_t hashFrom) {
+std::string copyFile(int sourceFd, int targetFd, uint64_t bytes, uint64_t hashFrom,
+                     const TellProgress& tell) {
   const Mapping target = Mapping::readWrite(targetFd, bytes);
   // Declared after the mapping, so that its thread ends before the mapping goes.
   TrailingHash hash(target.data(), std::min(hashFrom, bytes), bytes);
+  ProgressTeller progress(tell, static_cast<int64_t>(bytes));
   uint64_t copied = 0;
   while (copied < bytes) {
     const size_t wanted = static_cast<size_t>(std::min(bytes - copied, kChunkBytes));
@@ -44,6 +46,7 @@ std::string copyFile(int sourceFd, int targetFd, uint64_t bytes, uint64_t hashFr
     }
     copied += static_cast<uint64_t>(got);
     hash.advance(copied);
+    progress.reached(static_cast<int64_t>(copied));
   }
   return hash.finish();
 }

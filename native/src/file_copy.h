@@ -3,13 +3,17 @@
 #include <cstdint>
 #include <string>
 
+#include "progress_teller.h"
+
 namespace walla {
 
 /// Copies the first `bytes` of one file into another through a mapping of the target, which must
 /// already have that size, and hashes on a second thread as the bytes arrive.
+/// @param tell called on this thread from time to time
 /// @returns hex SHA-256 of bytes [hashFrom, bytes)
 /// @throws PosixError; ArchiveDamaged when the source ends early
-std::string copyFile(int sourceFd, int targetFd, uint64_t bytes, uint64_t hashFrom);
+std::string copyFile(int sourceFd, int targetFd, uint64_t bytes, uint64_t hashFrom,
+                     const TellProgress& tell = {});
 
 /// Hex SHA-256 of bytes [from, to) of a file, read through a mapping.
 /// @throws PosixError; ArchiveDamaged when the file is shorter than `to`

@@ -1,6 +1,7 @@
 /** Bars on a terminal; nothing where stderr is a file or a pipe. */
 import type { SingleBar } from 'cli-progress';
 import type { PackProgress } from '../pack/pack.ts';
+import type { OnBytes } from '../transport/transport.ts';
 
 export interface ProgressBar extends PackProgress {
   stop: () => void;
@@ -22,8 +23,8 @@ export async function progressBar(quiet: boolean): Promise<ProgressBar> {
       bar.update(done, { phase: 'downloading', unit: 'packages' });
     },
     onBytes: (done, total) => {
-      bar.setTotal(Math.round(total / MEBIBYTE));
-      bar.update(Math.round(done / MEBIBYTE), { phase: 'writing', unit: 'MiB' });
+      bar.setTotal(mebibytes(total));
+      bar.update(mebibytes(done), { phase: 'writing', unit: 'MiB' });
     },
     stop: () => bar.stop(),
   };
@@ -34,8 +35,8 @@ export async function verifyBar(quiet: boolean): Promise<ProgressBar> {
   const bar = await openBar(quiet, 'verifying', 'MiB');
   return {
     onBytes: (done, total) => {
-      bar?.setTotal(Math.round(total / MEBIBYTE));
-      bar?.update(Math.round(done / MEBIBYTE));
+      bar?.setTotal(mebibytes(total));
+      bar?.update(mebibytes(done));
     },
     stop: () => bar?.stop(),
   };
@@ -47,23 +48,61 @@ async function openBar(
   unit: string,
 ): Promise<SingleBar | undefined> {
   if (quiet || !process.stderr.isTTY) return undefined;
-  const { default: cliProgress } = await import('cli-progress');
-  const bar: SingleBar = new cliProgress.SingleBar({
-    format: '{phase} [{bar}] {value}/{total} {unit}',
-    stream: process.stderr,
-    hideCursor: true,
-    clearOnComplete: true,
-  });
+  const bar = await makeBar();
   bar.start(1, 0, { phase, unit });
   return bar;
 }
 
+async function makeBar(): Promise<SingleBar> {
+  const { default: cliProgress } = await import('cli-progress');
+  return new cliProgress.SingleBar({
+    format: '{phase} [{bar}] {value}/{total} {unit}',
+    stream: process.stderr,
+    clearOnComplete: true,
+    // A signal ends the command with the bar there: then nothing of the terminal may be changed.
+    hideCursor: false,
+    linewrap: true,
+  });
+}
+
 const TICK_MS = 250;
 
+/**
+ * Shows that an archive is being placed: the seconds, then the bytes once it is known how far they are.
+ * @returns undefined where nobody watches
+ */
+export async function placeBar(
+  what: string,
+  quiet: boolean,
+): Promise<{ onBytes: OnBytes; stop: () => void } | undefined> {
+  if (quiet || !process.stderr.isTTY) return undefined;
+  const bar = await makeBar();
+  let stop = working(what);
+  let isBar = false;
+  // Each node tells its own where none knows of the others.
+  let most = 0;
+  return {
+    onBytes: (done, total) => {
+      if (!isBar) {
+        stop();
+        bar.start(mebibytes(total), 0, { phase: 'placing', unit: 'MiB' });
+        stop = () => bar.stop();
+        isBar = true;
+      }
+      most = Math.max(most, done);
+      bar.update(mebibytes(most));
+    },
+    stop: () => stop(),
+  };
+}
+
+function mebibytes(bytes: number): number {
+  return Math.round(bytes / MEBIBYTE);
+}
+
 /** Shows the seconds of work that does not say how far it is. Returns what ends the show. */
-export function working(what: string, quiet: boolean): () => void {
+function working(what: string): () => void {
   const { stderr } = process;
-  if (quiet || !stderr.isTTY) return () => undefined;
   const start = performance.now();
   const timer = setInterval(() => {
     const seconds = ((performance.now() - start) / 1000).toFixed(0);

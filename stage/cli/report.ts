@@ -16,7 +16,7 @@ export function reportCommand(program: Command): void {
     .description('make a page of what a run with WALLA_REPORT=<file> wrote')
     .argument('<file>', 'the report')
     .option('-o, --output <file>', "page to write; default: the report's name, with .html")
-    .option('--trace <file>', 'write a trace for Perfetto or chrome://tracing too')
+    .option('--trace <file>', 'write a trace for Perfetto or DevTools too')
     .option('--json', 'print the report on stdout; write the page only with -o')
     .option('-q, --quiet', 'print nothing but errors')
     .action(async (file: string, flags: Flags) => {

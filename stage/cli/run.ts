@@ -1,7 +1,8 @@
 import { Option, type Command } from 'commander';
 import { WallaError } from '../errors.ts';
 import { addExamples } from './examples.ts';
-import { working } from './progress.ts';
+import { placeBar } from './progress.ts';
+import type { RunSummary } from '../run/run-summary.ts';
 
 interface Flags {
   ranks?: number;
@@ -19,6 +20,7 @@ interface Flags {
   prestage: boolean;
   verbose?: boolean;
   quiet?: boolean;
+  json?: string;
 }
 
 /** Adds `walla run`. */
@@ -70,6 +72,7 @@ export function runCommand(program: Command): void {
     .option('--no-shadow', 'leave reads through fs to the real file system (WALLA_SHADOW=off)')
     .option('--no-prestage', 'have the ranks place the archive themselves')
     .option('--verbose', 'one line of what staging did (WALLA_VERBOSE)')
+    .option('--json <file>', 'write how the job was staged and ended; -: to stderr')
     .option('-q, --quiet', 'print nothing but errors and what the program prints')
     .action(start);
   addExamples(command, [
@@ -89,7 +92,21 @@ function readRanks(text: string): number {
 
 async function start(words: string[], flags: Flags): Promise<void> {
   const { AlreadyTold, run } = await import('../run/run.ts');
+  const { SummaryFile } = await import('../run/run-summary.ts');
   const { stale } = flags;
+  const file = flags.json === undefined ? undefined : new SummaryFile(flags.json);
+  const summary: RunSummary = {
+    program: words,
+    launcher: [],
+    ranks: flags.ranks ?? null,
+    archive: null,
+    packed: null,
+    prestaged: null,
+    programMs: null,
+    exitCode: null,
+    signal: null,
+    error: null,
+  };
   const say = (line: string) => {
     if (!flags.quiet) process.stderr.write(`walla: ${line}\n`);
   };
@@ -114,10 +131,18 @@ async function start(words: string[], flags: Flags): Promise<void> {
       packedOnly: stale === 'error',
       prestage: flags.prestage,
       say,
-      working: (what) => working(what, flags.quiet === true),
+      summary,
+      onEnd: () => file?.write(summary),
+      watch: (what) => placeBar(what, flags.quiet === true),
     });
   } catch (error) {
-    if (!(error instanceof AlreadyTold)) throw error;
+    const told = error instanceof AlreadyTold;
+    if (!told) {
+      const { code, message } = WallaError.from(error);
+      summary.error = { code, message };
+    }
+    file?.write(summary);
+    if (!told) throw error;
     process.exitCode ??= 1;
   }
 }

@@ -5,6 +5,7 @@ import { formatBytes } from '../format-bytes.ts';
 import { guardedPreload } from '../guarded-preload.ts';
 import type { Prestaged } from '../run/prestage.ts';
 import { addExamples } from './examples.ts';
+import { placeBar } from './progress.ts';
 import { count } from './text.ts';
 
 interface Flags {
@@ -35,14 +36,17 @@ async function run(archive: string, flags: Flags): Promise<void> {
   if (flags.dir !== undefined) process.env['WALLA_DIR'] = flags.dir;
   const { fail } = await import('../failure.ts');
   const { stageArchive } = await import('../run/stage-archive.ts');
+  const bar = await placeBar(`placing ${archive}`, flags.quiet === true);
   let done: Prestaged | undefined;
   try {
-    done = stageArchive(archive, 'keep');
+    done = stageArchive(archive, 'keep', bar?.onBytes);
   } catch (error) {
+    bar?.stop();
     // Rank 0 speaks for all.
     fail(WallaError.from(error));
     return;
   }
+  bar?.stop();
   if (!done) return;
   const { bytes, nodes, received, copies, ms } = done;
   if (flags.json) {

@@ -1,9 +1,11 @@
 /**
- * A report as a trace for chrome://tracing and Perfetto, in the "Trace Event Format" of the Chromium project. A process
- * stands for a node, a thread for a rank; rank 0's modules have a thread of their own.
+ * A report as a trace for Perfetto and DevTools, in the "Trace Event Format" of the Chromium project. A process
+ * stands for a node, a thread for a rank; rank 0's modules have threads of their own.
  */
 import { formatName } from '../format-name.ts';
+
 import type { ModuleTime, Report, TimelineSpan } from '../report/report.ts';
+import { intoLanes, type Slice } from './lanes.ts';
 
 export interface TraceEvent {
   name: string;
@@ -25,62 +27,92 @@ export interface ChromeTrace {
 }
 
 /** Ranks are threads from 1 on: viewers take thread 0 for something else. */
-const MODULES_THREAD = 0x7fffffff;
+const MODULES_THREAD = 0x7fff_0000;
 
 export function chromeTrace(report: Report): ChromeTrace {
   const { walla, node, archive, size, nodes, startedAtMs } = report;
-  const events = report.timeline.flatMap(({ host, rank, spans }, pid) => [
-    named('process_name', pid + 1, 0, formatName(host)),
-    named('thread_name', pid + 1, rank + 1, `rank ${rank}`),
-    ...spans.flatMap((span) => spanEvents(span, { pid: pid + 1, tid: rank + 1 })),
-  ]);
+  const ranks = report.timeline.flatMap(({ host, rank, spans }, index) => {
+    const pid = index + 1;
+    const tracks = intoLanes(spans.flatMap(spanSlices));
+    return [
+      metadata('process_name', pid, 0, { name: formatName(host) }),
+      metadata('process_sort_index', pid, 0, { sort_index: pid }),
+      ...threads(tracks, pid, rank + 1, `rank ${rank}`),
+    ];
+  });
   const root = report.timeline.findIndex(({ why }) => why === 'root') + 1;
-  if (report.modules.length > 0)
-    events.push(named('thread_name', root, MODULES_THREAD, 'modules of rank 0'));
-  const modules = report.modules.flatMap((module) =>
-    moduleEvents(module, { pid: root, tid: MODULES_THREAD }),
-  );
+  const modules = intoLanes(report.modules.flatMap(moduleSlices));
   return {
-    traceEvents: [...events, ...modules],
+    traceEvents: [...ranks, ...threads(modules, root, MODULES_THREAD, 'modules of rank 0')],
     displayTimeUnit: 'ms',
     otherData: { walla, node, archive: formatName(archive), size, nodes, startedAtMs },
   };
 }
 
-type Place = Pick<TraceEvent, 'pid' | 'tid'>;
-
-function spanEvents({ phase, startMs, workMs, waitMs }: TimelineSpan, place: Place): TraceEvent[] {
-  const events = [complete(phase, 'staging', startMs, workMs, place)];
-  if (waitMs > 0)
-    events.push(complete(`wait (${phase})`, 'staging', startMs + workMs, waitMs, place));
-  return events;
+interface TraceSlice extends Slice {
+  name: string;
+  cat: string;
+  args?: Record<string, unknown>;
 }
 
-function moduleEvents(module: ModuleTime, place: Place): TraceEvent[] {
+/** The events of a thread, with one more thread for each lane that its slices need. */
+function threads(
+  slices: (TraceSlice & { lane: number })[],
+  pid: number,
+  firstTid: number,
+  name: string,
+): TraceEvent[] {
+  const lanes = [...new Set(slices.map(({ lane }) => lane))].sort((a, b) => a - b);
+  return [
+    ...lanes.flatMap((lane) => {
+      const tid = firstTid + lane;
+      return [
+        metadata('thread_name', pid, tid, { name: lane === 0 ? name : `${name} (${lane + 1})` }),
+        metadata('thread_sort_index', pid, tid, { sort_index: tid }),
+      ];
+    }),
+    ...slices.map(({ name, cat, startUs, endUs, lane, args }): TraceEvent => {
+      const place = { pid, tid: firstTid + lane };
+      return {
+        name,
+        ph: 'X',
+        cat,
+        ...place,
+        ts: startUs,
+        dur: endUs - startUs,
+        ...(args && { args }),
+      };
+    }),
+  ];
+}
+
+function spanSlices({ phase, startMs, workMs, waitMs }: TimelineSpan): TraceSlice[] {
+  const work = slice(phase, 'staging', startMs, workMs);
+  const endMs = startMs + workMs;
+  return waitMs > 0 ? [work, slice(`wait (${phase})`, 'staging', endMs, waitMs)] : [work];
+}
+
+function moduleSlices(module: ModuleTime): TraceSlice[] {
   const { path, kind, packed, bytes, askedMs, loadMs, evaluatedMs, selfMs, totalMs } = module;
   const name = formatName(path);
   const args = { kind, packed, ...(bytes !== undefined && { bytes }) };
-  const events: TraceEvent[] = [];
-  if (loadMs !== undefined && evaluatedMs === undefined)
-    events.push({ ...complete(name, 'load', askedMs, loadMs, place), args });
   if (evaluatedMs !== undefined && totalMs !== undefined)
-    events.push({
-      ...complete(name, 'evaluate', evaluatedMs, totalMs, place),
-      args: { ...args, loadMs, selfMs },
-    });
-  return events;
+    return [
+      { ...slice(name, 'evaluate', evaluatedMs, totalMs), args: { ...args, loadMs, selfMs } },
+    ];
+  return loadMs === undefined ? [] : [{ ...slice(name, 'load', askedMs, loadMs), args }];
 }
 
-function complete(
+function slice(name: string, cat: string, startMs: number, ms: number): TraceSlice {
+  const [startUs, endUs] = [startMs, startMs + Math.max(0, ms)].map((at) => Math.round(at * 1000));
+  return { name, cat, startUs: startUs ?? 0, endUs: endUs ?? 0 };
+}
+
+function metadata(
   name: string,
-  cat: string,
-  startMs: number,
-  ms: number,
-  { pid, tid }: Place,
+  pid: number,
+  tid: number,
+  args: Record<string, unknown>,
 ): TraceEvent {
-  return { name, ph: 'X', cat, pid, tid, ts: startMs * 1000, dur: Math.max(0, ms) * 1000 };
-}
-
-function named(what: string, pid: number, tid: number, name: string): TraceEvent {
-  return { name: what, ph: 'M', pid, tid, args: { name } };
+  return { name, ph: 'M', pid, tid, args };
 }

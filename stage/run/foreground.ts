@@ -17,6 +17,8 @@ export interface ForegroundOptions {
   env: NodeJS.ProcessEnv;
   /** Collect what it prints, and give it no input; else both are this process's own. */
   collect?: boolean;
+  /** Told each line that is collected, as it comes. */
+  onLine?: ((line: string) => void) | undefined;
 }
 
 /**
@@ -25,7 +27,7 @@ export interface ForegroundOptions {
  */
 export async function runForeground(
   [command = '', ...args]: readonly string[],
-  { env, collect = false }: ForegroundOptions,
+  { env, collect = false, onLine }: ForegroundOptions,
 ): Promise<Ended> {
   const child = spawn(command, args, {
     env,
@@ -36,7 +38,12 @@ export async function runForeground(
   };
   for (const signal of FORWARDED) process.on(signal, forward);
   let stdout = '';
-  child.stdout?.setEncoding('utf8').on('data', (text: string) => (stdout += text));
+  let told = 0;
+  child.stdout?.setEncoding('utf8').on('data', (text: string) => {
+    stdout += text;
+    for (let end; onLine && (end = stdout.indexOf('\n', told)) >= 0; told = end + 1)
+      onLine(stdout.slice(told, end));
+  });
   try {
     return await new Promise<Ended>((resolve, reject) => {
       child.once('error', (error: NodeJS.ErrnoException) => {

@@ -7,15 +7,21 @@ import type { Communicator } from '../../native/communicator.ts';
 import { Job } from '../job.ts';
 import { locateForPlacing } from '../locate.ts';
 import { withNodeLock } from '../node-lock.ts';
-import type { StageOptions } from '../options.ts';
-import { type ArchivePlan, archivePlan, place, type PlacedImage, releaseImages } from '../place.ts';
+import {
+  type ArchivePlan,
+  archivePlan,
+  place,
+  type PlacedImage,
+  type PlaceOptions,
+  releaseImages,
+} from '../place.ts';
 import { baseCandidates } from '../staging-base.ts';
 import { type HeldImage, StagingDirectory } from '../staging-directory.ts';
 import { WALLA_VERSION } from '../version.ts';
 import { placeCopy, readOwnFiles, shareOwnFiles } from './place-copy.ts';
 
 /** The archive is named: nothing is looked for, and nothing packed. */
-export interface ArchiveOptions extends StageOptions {
+export interface ArchiveOptions extends PlaceOptions {
   archive: string;
 }
 

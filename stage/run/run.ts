@@ -15,9 +15,11 @@ import {
   perNodeWords,
   rankWords,
 } from './launcher-command.ts';
+import type { OnBytes } from '../transport/transport.ts';
 import type { Prestaged } from './prestage.ts';
 import type { Probed } from './probe.ts';
 import { removePrestaged } from './remove-prestaged.ts';
+import type { RunSummary } from './run-summary.ts';
 
 export interface RunOptions {
   /** `node`, its flags, the program and its arguments. */
@@ -31,8 +33,16 @@ export interface RunOptions {
   prestage: boolean;
   /** One line a job of what walla does. */
   say: (line: string) => void;
-  /** Shows that something takes its time; returns what ends the show. */
-  working: (what: string) => () => void;
+  /** Shows that an archive is being placed, and how far; undefined where nobody watches. */
+  watch: (what: string) => Promise<Watch | undefined>;
+  /** Filled in on the way; told once the job is over, before this process ends as it did. */
+  summary: RunSummary;
+  onEnd: () => void;
+}
+
+export interface Watch {
+  onBytes: OnBytes;
+  stop: () => void;
 }
 
 const REMOVE_TIMEOUT_MS = 60_000;
@@ -48,18 +58,30 @@ export async function run(options: RunOptions): Promise<void> {
     if (value !== undefined) env[name] = value;
   const staging = readOptions(env);
   const launcher = chooseLauncher(options.launcher, options.ranks, env);
+  const { summary } = options;
+  summary.launcher = launcher.words;
   const probed = probe(options.program, env);
   const archive = staging.archive ?? (await packed(probed, options, env, staging.stale));
+  summary.archive = archive ?? null;
   const job: JobContext = { options, env, launcher, fallback: staging.onError === 'fallback' };
   const prestaged =
     archive !== undefined && options.prestage
       ? await prestageFor(job, archive, staging.keep)
       : undefined;
+  const start = performance.now();
   const ended = await runForeground(
     [...rankWords(launcher, exportedNames(env)), ...programWords(options.program, prestaged)],
     { env },
   );
+  summary.programMs = performance.now() - start;
   if (prestaged && !staging.keep) tidyUp(job, prestaged, ended);
+  end(options, ended);
+}
+
+function end({ summary, onEnd }: RunOptions, ended: Ended): void {
+  summary.exitCode = ended.status;
+  summary.signal = ended.signal;
+  onEnd();
   endLike(ended);
 }
 
@@ -136,14 +158,17 @@ async function packed(
   if (status !== 0) {
     // Told already. The ranks may go on without.
     if (env['WALLA_ON_ERROR'] === 'fallback') return undefined;
-    endLike({ status, signal, stdout });
+    options.summary.error = { code: null, message: 'packing failed' };
+    end(options, { status, signal, stdout });
     throw new AlreadyTold();
   }
   const summary = JSON.parse(stdout) as { written: boolean; bytes: number; elapsedMs: number };
-  if (summary.written)
+  if (summary.written) {
+    options.summary.packed = { bytes: summary.bytes, ms: summary.elapsedMs };
     options.say(
       `packed ${formatBytes(summary.bytes)} into ${archive} in ${seconds(summary.elapsedMs)}`,
     );
+  }
   return archive;
 }
 
@@ -160,7 +185,7 @@ async function prestageFor(
     options.say(`not prestaged: ${words.whyNot}`);
     return undefined;
   }
-  const done = options.working(`placing ${archive} on the nodes`);
+  const watch = await options.watch(`placing ${archive} on the nodes`);
   const { status, stdout } = await runForeground(
     [
       ...words,
@@ -169,26 +194,41 @@ async function prestageFor(
       'place',
       archive,
       keep ? 'keep' : 'lease',
+      ...(watch ? ['progress'] : []),
     ],
-    { env, collect: true },
-  ).finally(done);
+    { env, collect: true, onLine: watch && ((line) => tellProgress(line, watch)) },
+  ).finally(() => watch?.stop());
   const prestaged = joined(stdout);
   if (status === 0 && prestaged) {
-    const { bytes, nodes, received, ms } = prestaged;
+    const { identity, bytes, nodes, received, ms } = prestaged;
+    options.summary.prestaged = { identity, bytes, nodes, received, ms };
     options.say(
       `${archive}, ${formatBytes(bytes)}, is on ${nodes} node${nodes === 1 ? '' : 's'}, ${received} received it, in ${seconds(ms)}`,
     );
     return prestaged;
   }
   if (fallback) return undefined;
+  options.summary.error = { code: null, message: 'placing the archive on the nodes failed' };
   throw new AlreadyTold();
+}
+
+/** A line of a transfer that is under way. */
+interface Progress {
+  doneBytes: number;
+  bytes: number;
+}
+
+function tellProgress(line: string, watch: Watch): void {
+  const said = parseLine(line) as Prestaged | Progress | undefined;
+  if (said !== undefined && 'doneBytes' in said) watch.onBytes(said.doneBytes, said.bytes);
 }
 
 /** Launchers put marks before lines; without MPI each node says its own. */
 function joined(stdout: string): Prestaged | undefined {
   const all = stdout
     .split('\n')
-    .flatMap((line) => (parseLine(line) as Prestaged | undefined) ?? []);
+    .map((line) => parseLine(line) as Prestaged | Progress | undefined)
+    .filter((line) => line !== undefined && 'identity' in line);
   const [first] = all;
   if (first === undefined) return undefined;
   return {

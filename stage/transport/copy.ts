@@ -10,10 +10,11 @@ import type { Transfer } from './transport.ts';
  */
 export function copyFrom(
   open: () => number,
-  { targetFd, bytes, hashFrom }: Omit<Transfer, 'source'>,
+  { targetFd, bytes, hashFrom, onBytes }: Omit<Transfer, 'source'>,
 ): string {
+  const onProgress = onBytes && ((done: number) => onBytes(done, bytes));
   try {
-    return loadAddon().copyFile(open(), targetFd, bytes, hashFrom);
+    return loadAddon().copyFile(open(), targetFd, bytes, hashFrom, onProgress);
   } catch (error) {
     throw transferError(error);
   }

@@ -9,7 +9,8 @@ import type { Transport } from './transport.ts';
 /** Root of the broadcast, in the communicator of the leaders. */
 const ROOT = 0;
 
-export const broadcastImage: Transport = (leaders, { source, targetFd, bytes, hashFrom }) => {
+export const broadcastImage: Transport = (leaders, transfer) => {
+  const { source, targetFd, bytes, hashFrom, onBytes } = transfer;
   const lacking = new Float64Array([targetFd >= 0 ? 1 : 0]);
   leaders.allreduce(lacking, 'sum');
   if (lacking[0] === 0) return undefined;
@@ -25,7 +26,14 @@ export const broadcastImage: Transport = (leaders, { source, targetFd, bytes, ha
     unopened = transferError(error);
   }
   try {
-    return receivers.broadcastFile({ root: ROOT, sourceFd, targetFd, bytes, hashFrom });
+    return receivers.broadcastFile({
+      root: ROOT,
+      sourceFd,
+      targetFd,
+      bytes,
+      hashFrom,
+      ...(onBytes && { onProgress: (done) => onBytes(done, bytes) }),
+    });
   } catch (error) {
     throw unopened ?? error;
   } finally {

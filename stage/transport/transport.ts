@@ -3,6 +3,9 @@ import type { Communicator } from '../../native/communicator.ts';
 
 export type TransportName = 'mpi' | 'file' | 'http' | 'self';
 
+/** Told how far the transfer is, some times a second. */
+export type OnBytes = (doneBytes: number, bytes: number) => void;
+
 export interface Transfer {
   /**
    * Opens what this leader sends or copies, and has it closed later. `mpi` and `self` call it on the root, `file` on
@@ -19,6 +22,8 @@ export interface Transfer {
   url: string | undefined;
   /** How long a server may be silent: for `http`. */
   timeoutMs: number;
+  /** Leader 0's, where somebody watches; `http` tells nothing. */
+  onBytes: OnBytes | undefined;
 }
 
 /**

@@ -1,11 +1,12 @@
 /** The job scripts of examples/launchers, as far as they can be looked at without their launcher. */
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { readdirSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
-import { describe, test } from 'node:test';
+import { mkdirSync, readdirSync, readFileSync, symlinkSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { after, before, describe, test } from 'node:test';
 import { parseAllDocuments } from 'yaml';
-import { packageRoot } from '../run-node.ts';
+import { which } from '../mpi/launch.ts';
+import { Application, cleanEnvironment, installPackage, mpis, packageRoot } from '../run-node.ts';
 
 const folder = join(packageRoot, 'examples/launchers');
 const names = readdirSync(folder).sort();
@@ -43,6 +44,53 @@ describe('examples/launchers', () => {
       assert.equal(status, 0, stdout);
     });
   }
+
+  const missing = mpis.find(({ abi }) => abi === 'openmpi')?.skip ?? 'there is no Open MPI';
+  describe(
+    'under Open MPI, with the variables that the scheduler would set',
+    { skip: missing },
+    () => {
+      let app: Application;
+      before(() => {
+        app = new Application({
+          'package.json': '{"name":"app"}',
+          'app.mjs':
+            "import { world } from 'walla/mpi'; import './lib.mjs'; console.log(world.size, globalThis.lib);",
+          'lib.mjs': 'globalThis.lib = process.env.WALLA_ATTACH !== undefined;',
+        });
+        installPackage(app.root);
+        mkdirSync(app.path('bin'));
+        symlinkSync(which('mpirun.openmpi') ?? '', app.path('bin/mpirun'));
+      });
+      after(() => app.remove());
+
+      // The node file has a line a rank, as PBS writes it.
+      const schedulers = {
+        'pbs.sh': { PBS_O_WORKDIR: '.', PBS_NODEFILE: 'hosts' },
+        'lsf.sh': { LSB_DJOB_NUMPROC: '2' },
+      };
+      for (const [name, variables] of Object.entries(schedulers))
+        test(`${name} packs and starts the ranks staged`, () => {
+          app.write('hosts', 'localhost\n'.repeat(2));
+          const { status, stdout, stderr } = spawnSync('bash', [join(folder, name)], {
+            cwd: app.root,
+            encoding: 'utf8',
+            env: {
+              ...cleanEnvironment(),
+              ...variables,
+              APP: 'app.mjs',
+              PATH: `${app.path('bin')}:${dirname(process.execPath)}:${process.env['PATH'] ?? ''}`,
+              OMPI_ALLOW_RUN_AS_ROOT: '1',
+              OMPI_ALLOW_RUN_AS_ROOT_CONFIRM: '1',
+              WALLA_VERBOSE: '1',
+            },
+          });
+          assert.equal(status, 0, stderr);
+          assert.equal(stdout, '2 true\n'.repeat(2));
+          assert.match(stderr, /walla: staged app\.walla, .* for 2 ranks/);
+        });
+    },
+  );
 
   for (const name of names.filter((name) => name.endsWith('.yaml')))
     test(`${name} mounts memory at /dev/shm where ranks run`, () => {

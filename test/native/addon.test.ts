@@ -86,7 +86,23 @@ test('copies and digests agree with node:crypto', () => {
   addon.reserve(target, content.length);
   assert.equal(fstatSync(target).size, content.length);
   const expected = createHash('sha256').update(content.subarray(1536)).digest('hex');
-  assert.equal(addon.copyFile(source, target, content.length, 1536), expected);
+  const told: number[] = [];
+  assert.equal(
+    addon.copyFile(source, target, content.length, 1536, (done) => told.push(done)),
+    expected,
+  );
+  assert.equal(told.at(-1), content.length);
+  assert.deepEqual(
+    [...told].sort((a, b) => a - b),
+    told,
+  );
+  const refuse = (): never => {
+    throw new Error('refused');
+  };
+  assert.throws(
+    () => addon.copyFile(source, target, content.length, 0, refuse),
+    /^Error: refused$/,
+  );
   assert.equal(addon.sha256File(target, 1536, content.length), expected);
   assert.deepEqual(readFileSync(join(scratch, 'target')), content);
   assert.throws(() => addon.copyFile(source, target, content.length + 1, 0), failsWith('EINVAL'));

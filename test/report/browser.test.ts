@@ -9,14 +9,11 @@ import { archiveTree } from '../../stage/report-page/archive-tree.ts';
 import { reportPage } from '../../stage/report-page/html.ts';
 import { type PageData, pageData } from '../../stage/report-page/page-data.ts';
 import { pageAssets } from '../../stage/report-page/write.ts';
-import { which } from '../mpi/launch.ts';
+import { chromiumPath } from './chromium.ts';
 import { HOSTILE_NAMES } from './hostile-names.ts';
 import { simulateReport } from './simulated-job.ts';
 
-const executable = ['chromium', 'chromium-browser', 'google-chrome']
-  .map(which)
-  .find((path) => path !== undefined);
-const skip = executable === undefined && 'there is no Chromium here';
+const skip = chromiumPath === undefined && 'there is no Chromium here';
 
 const COMMAND = 'walla pack /shared/app/app.mjs -o /shared/app/app.walla --learn /r.json';
 const FILES = Array.from({ length: 900 }, (_, i) => ({
@@ -88,7 +85,7 @@ describe('the page of a report, in Chromium', { skip }, () => {
     for (const [name, data] of Object.entries(PAGES))
       writeFileSync(join(directory, `${name}.html`), reportPage(data, pageAssets()));
     browser = await chromium.launch({
-      executablePath: executable ?? '',
+      executablePath: chromiumPath ?? '',
       // As root there is no sandbox to be had, and a container's /dev/shm can be small.
       args: ['--no-sandbox', '--disable-dev-shm-usage'],
     });

@@ -7,7 +7,6 @@ import { archiveTree, type ArchiveTree } from '../../stage/report-page/archive-t
 import { embedJson, reportPage } from '../../stage/report-page/html.ts';
 import { learnCommand } from '../../stage/report-page/learn-command.ts';
 import { packageOf, pageData } from '../../stage/report-page/page-data.ts';
-import { chromeTrace } from '../../stage/report-page/trace.ts';
 import type { Miss } from '../../stage/report/report.ts';
 import { which } from '../mpi/launch.ts';
 import { HOSTILE_NAMES } from './hostile-names.ts';
@@ -167,20 +166,4 @@ describe('the tree of an archive', () => {
     const tree = archiveTree('a', [{ path: '__proto__/constructor', size: 2 }]);
     assert.equal(tree.children?.[0]?.name, '__proto__');
   });
-});
-
-test('a trace has a process for each node, and times in microseconds', () => {
-  const report = simulateReport({ ranks: 8, ranksPerNode: 4, modules: 30 });
-  const { traceEvents } = chromeTrace(report);
-  const names = traceEvents.filter(({ name }) => name === 'process_name').map(({ args }) => args);
-  assert.deepEqual(names, [{ name: 'nid00000' }, { name: 'nid00001' }]);
-  for (const event of traceEvents) {
-    assert.ok(Number.isInteger(event.pid) && Number.isInteger(event.tid));
-    if (event.ph === 'X') assert.ok(Number.isFinite(event.ts) && (event.dur ?? -1) >= 0);
-  }
-  const locate = traceEvents.find(({ name, pid }) => name === 'locate' && pid === 1);
-  const span = report.timeline[0]?.spans.find(({ phase }) => phase === 'locate');
-  assert.equal(locate?.ts, (span?.startMs ?? NaN) * 1000);
-  assert.equal(traceEvents.filter(({ cat }) => cat === 'load').length, 10);
-  assert.equal(traceEvents.filter(({ cat }) => cat === 'evaluate').length, 20);
 });

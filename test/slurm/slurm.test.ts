@@ -5,7 +5,14 @@ import { dirname, join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { addonPath } from '../../native/addon-path.ts';
 import type { MpiAbi } from '../../native/launcher.ts';
-import { Application, installPackage, packageRoot, packProgram, preload } from '../run-node.ts';
+import {
+  Application,
+  cli,
+  installPackage,
+  packageRoot,
+  packProgram,
+  preload,
+} from '../run-node.ts';
 import type { RunResult } from '../cluster/cluster.ts';
 import { SlurmCluster } from './slurm-cluster.ts';
 
@@ -40,6 +47,14 @@ const FILES = {
     import './greeting.mjs';
     console.log('sum', world.allreduce(world.rank + 1), world.size);
   `,
+  'exit.mjs': `
+    import { readFileSync } from 'node:fs';
+    readFileSync(new URL('./large.txt', import.meta.url));
+    const how = process.argv[2];
+    if (how.startsWith('SIG')) process.kill(process.pid, how);
+    else process.exit(Number(how));
+  `,
+  'large.txt': 'x'.repeat(2 * 1024 * 1024),
   'fail.mjs': `
     import { world } from 'walla/mpi';
     if (world.rank === 1) throw new Error('rank 1 fails');
@@ -69,7 +84,7 @@ describe('Slurm', { skip }, () => {
   before(async () => {
     app = new Application(FILES);
     installPackage(app.root);
-    for (const name of ['hello', 'meet', 'sum', 'fail'])
+    for (const name of ['hello', 'meet', 'sum', 'fail', 'exit'])
       packProgram(app.path(`${name}.mjs`), app.path(`${name}.walla`));
     env = {
       WALLA_VERBOSE: '1',
@@ -189,6 +204,81 @@ describe('Slurm', { skip }, () => {
     });
     assert.notEqual(code, 0);
     assert.match(stderr, /ERR_WALLA_MPI_MISMATCH: .*a PMIx launcher with size 2.* size 1: MPICH/);
+  });
+
+  describe('walla run', { skip: withoutAddon('openmpi') }, () => {
+    const nodes = 2;
+    const byPmix = ['--launcher', 'srun --quiet --mpi=pmix'];
+    const walla = (options: string[], program: string, ...words: string[]) =>
+      [process.execPath, cli, 'run', ...options].concat([
+        '--',
+        process.execPath,
+        program,
+        ...words,
+      ]);
+    const allocated = (words: string[], terminal = false): Promise<RunResult> => {
+      const all = ['salloc', '--quiet', `--nodes=${nodes}`, '--ntasks-per-node=2', ...words];
+      const line = all.map((word) => `'${word}'`).join(' ');
+      return slurm.run(terminal ? ['script', '-qec', line, '/dev/null'] : all, {
+        cwd: app.root,
+        timeoutMs: 90_000,
+        env: { ...env, ...(terminal && { TERM: 'xterm' }) },
+      });
+    };
+
+    test('prestages each node of an allocation once, and then starts the ranks', async () => {
+      const options = [...byPmix, '--archive', 'sum.walla'];
+      const { code, stdout, stderr } = await allocated(walla(options, 'sum.mjs'));
+      assert.equal(code, 0, stderr);
+      assert.equal(stdout, 'sum 10 4\n'.repeat(4));
+      assert.match(stderr, /walla: sum\.walla, .* is on 2 nodes, 2 received it/);
+      assert.match(stderr, /walla: staged .* for 4 ranks; 0 nodes received it/);
+      assert.equal(await slurm.leftBehind(), '');
+    });
+
+    test('shows on a terminal how far the image is, and hands an exit code on', async () => {
+      const options = [...byPmix, '-n', '3', '--archive', 'exit.walla'];
+      const { code, stdout } = await allocated(walla(options, 'exit.mjs', '7'), true);
+      assert.equal(code, 7, stdout);
+      assert.match(stdout, /placing \[=+\] 2\/2 MiB/);
+      assert.equal(count(stdout, /is on 2 nodes, 2 received it/), 1, stdout);
+      assert.equal(await slurm.leftBehind(), '');
+    });
+
+    test('leaves nothing on the nodes when a rank is killed', async () => {
+      const options = [...byPmix, '--archive', 'exit.walla'];
+      const { code, stderr } = await allocated(walla(options, 'exit.mjs', 'SIGKILL'));
+      assert.notEqual(code, 0, stderr);
+      assert.equal(await slurm.leftBehind(), '');
+    });
+
+    test('prestages where srun has no MPI, and lets ranks do it outside of an allocation', async () => {
+      const options = ['--launcher', 'srun --quiet --mpi=none', '--archive', 'hello.walla'];
+      const { code, stdout, stderr } = await allocated(walla(options, 'hello.mjs'));
+      assert.equal(code, 0, stderr);
+      assert.deepEqual([count(stdout, /^staged/), copies(stderr)], [4, 0], stderr);
+      assert.match(stderr, /is on 2 nodes, 2 received it/);
+      const alone = await slurm.run(walla([...options, '-n', '2'], 'hello.mjs'), {
+        cwd: app.root,
+        env,
+      });
+      assert.equal(alone.code, 0, alone.stderr);
+      assert.equal(count(alone.stdout, /^staged/), 2);
+      assert.match(alone.stderr, /not prestaged: outside of an allocation/);
+      assert.equal(await slurm.leftBehind(), '');
+    });
+
+    test('of elements of an array, one a node places the image', async () => {
+      env['MEET'] = meetingPlace('run-array');
+      const line = walla(['--archive', 'meet.walla'], 'meet.mjs').join(' ');
+      const array = [`--array=1-${RANKS}`, '--ntasks=1', `--wrap=${line}`];
+      const { state, output } = await slurm.sbatch(array, { cwd: app.root, env });
+      assert.equal(state, 'COMPLETED', output);
+      assert.equal(count(output, new RegExp(`^staged ${RANKS}$`)), RANKS, output);
+      assert.equal(count(output, /is on 1 node, 1 received it/), NODES, output);
+      assert.equal(count(output, /is on 1 node, 0 received it/), RANKS - NODES, output);
+      assert.equal(await slurm.leftBehind(), '');
+    });
   });
 
   describe('examples/launchers', { skip: withoutAddon('openmpi') }, () => {

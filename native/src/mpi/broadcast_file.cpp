@@ -178,6 +178,7 @@ class Transfer {
   // in the place of the chunks that it does not have, which everybody passes on.
   void transfer() {
     Failure own;
+    ProgressTeller progress(options_.tell, options_.bytes);
     bool whole = true;
     if (!atRoot_) {
       makePresent(0, ChunkStream::kAhead);
@@ -195,8 +196,11 @@ class Transfer {
       }
       stream_->send(arrival);
       whole = whole && !arrival.nothing;
-      if (whole)
-        hash_->advance(static_cast<std::uint64_t>(atRoot_ ? end : stream_->arrivedBytes()));
+      if (whole) {
+        const std::int64_t done = atRoot_ ? end : stream_->arrivedBytes();
+        hash_->advance(static_cast<std::uint64_t>(done));
+        progress.reached(done);
+      }
     }
     stream_->flush();
     Failure failure = failure_;

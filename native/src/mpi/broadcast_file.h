@@ -5,6 +5,7 @@
 #include <stdexcept>
 #include <string>
 
+#include "../progress_teller.h"
 #include "communicator.h"
 
 namespace walla::mpi {
@@ -23,6 +24,9 @@ struct FileBroadcast {
   /// Size of one message; 0: chosen by chunkBytesFor. Larger ones waste less on latency, smaller
   /// ones fill the pipeline sooner.
   std::int64_t chunkBytes = 0;
+  /// Called on this thread from time to time: on root with the bytes that are on their way,
+  /// elsewhere with those that have come. It must not throw. Each rank has its own, or none.
+  TellProgress tell;
 };
 
 /// A file operation failed on one rank; thrown alike on every rank.

@@ -41,6 +41,7 @@ for (const chunkBytes of [64, 4096]) {
         if (rank === root) writeFileSync(source, data);
         const sourceFd = rank === root ? openSync(source, 'r') : -1;
         const targetFd = rank === root && !rootReceives ? -1 : openTarget(bytes);
+        const told: number[] = [];
         const digest = world.broadcastFile({
           root,
           sourceFd,
@@ -48,10 +49,13 @@ for (const chunkBytes of [64, 4096]) {
           bytes,
           hashFrom,
           chunkBytes,
+          onProgress: (done) => told.push(done),
         });
         const expected = createHash('sha256').update(data.subarray(hashFrom)).digest('hex');
         assert.equal(digest, expected, `${bytes} bytes from ${root} in chunks of ${chunkBytes}`);
         if (targetFd !== -1) assert.ok(readFileSync(target).equals(data));
+        assert.equal(told.at(-1) ?? 0, bytes);
+        assert.ok(told.every((done, at) => done >= (told[at - 1] ?? 0)));
         if (sourceFd !== -1) closeSync(sourceFd);
         if (targetFd !== -1) closeSync(targetFd);
         world.barrier();
@@ -112,6 +116,35 @@ for (let failing = 0; failing < size; failing++) {
     closeSync(readOnly);
   }
   closeSync(sourceFd);
+}
+
+// Who throws in the middle does so when all is over, and alone.
+{
+  const [sourceFd, targetFd] = [openSync(join(directory, `own-${rank}`), 'r'), openTarget(100)];
+  let calls = 0;
+  const refuse = (): void => {
+    calls++;
+    throw new Error(`refused by ${rank}`);
+  };
+  const broadcast = () =>
+    world.broadcastFile({
+      root: 0,
+      sourceFd,
+      targetFd,
+      bytes: 100,
+      chunkBytes: 1,
+      ...(rank === size - 1 && { onProgress: refuse }),
+    });
+  if (rank === size - 1) assert.throws(broadcast, new RegExp(`refused by ${rank}`));
+  else assert.doesNotThrow(broadcast);
+  assert.equal(calls, rank === size - 1 ? 1 : 0);
+  assert.ok(readFileSync(target).equals(content(100)));
+  closeSync(sourceFd);
+  closeSync(targetFd);
+  assert.throws(() => world.broadcastFile({ root: 0, bytes: 1, onProgress: 1 as never }), {
+    code: 'ERR_WALLA_OPTION',
+    message: /onProgress must be a function, not 1/,
+  });
 }
 
 // Ranks that mean different transfers.

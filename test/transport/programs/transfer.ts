@@ -68,6 +68,7 @@ function transfer(setting: Setting): Omit<Result, 'name' | 'rank'> {
         hashFrom: body.offset,
         url: setting.url,
         timeoutMs: 2000,
+        onBytes: undefined,
       });
       if (arrived !== undefined && arrived !== body.sha256)
         throw new WallaError('ERR_WALLA_ARCHIVE_DAMAGED', 'the digest is another');
