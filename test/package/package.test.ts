@@ -212,7 +212,7 @@ describe('where there is no native core', () => {
     }
   }
 
-  test('a program alone runs unstaged when the file is missing; ranks end with an error', () => {
+  test('a program alone runs unstaged when the file is missing; ranks without MPI end with an error', () => {
     const file = project.installed('dist/walla-linux-x64.node');
     renameSync(file, `${file}.away`);
     try {
@@ -221,7 +221,8 @@ describe('where there is no native core', () => {
       assert.match(one.stderr, /^walla: there is no native core for linux-x64 here: [^\n]*\n$/);
       for (const mpi of mpis.filter(({ skip }) => skip === false)) {
         const words = ['-np', '2', process.execPath, '--import', 'walla/stage', 'app.js'];
-        const { status, stdout, stderr } = inProject(mpi.command, [...mpi.args, ...words]);
+        const off = { WALLA_MPI: 'off' };
+        const { status, stdout, stderr } = inProject(mpi.command, [...mpi.args, ...words], off);
         assert.notEqual(status, 0);
         assert.equal(stdout, '');
         assert.match(stderr, /ERR_WALLA_NATIVE/);
