@@ -1,7 +1,8 @@
 #!/usr/bin/env node
-import { CommanderError } from 'commander';
+import { type Command, CommanderError } from 'commander';
 import { buildProgram } from './cli/commands.ts';
 import { paintReport } from './cli/paint.ts';
+import { usageMessage } from './cli/usage-message.ts';
 import { WallaError } from './errors.ts';
 
 const EXIT_FAILURE = 1;
@@ -13,8 +14,9 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   throw error;
 });
 
+let program: Command | undefined;
 try {
-  const program = await buildProgram(process.argv[2]);
+  program = await buildProgram(process.argv[2]);
   await program.parseAsync();
 } catch (error) {
   process.exitCode = report(error);
@@ -26,7 +28,7 @@ function report(error: unknown): number {
     // --help and --version end with this too.
     if (error.exitCode === 0) return 0;
     if (error.code === 'commander.help') return EXIT_USAGE;
-    const message = error.message.replace(/^error: /, '').replaceAll('\n', ' ');
+    const message = program ? usageMessage(error, program) : error.message;
     process.stderr.write(paintReport(new WallaError('ERR_WALLA_USAGE', message)));
     return EXIT_USAGE;
   }

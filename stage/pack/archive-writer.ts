@@ -17,7 +17,7 @@ import {
   type TarMember,
 } from '../format/tar-header.ts';
 import type { Contents } from './contents.ts';
-import { unreadable } from './source-tree.ts';
+import { isCode, unreadable } from './source-tree.ts';
 
 const WRITE_BYTES = 1024 * 1024;
 
@@ -39,9 +39,8 @@ export async function writeArchive(options: WriteOptions): Promise<Manifest> {
   const plan = planMembers(contents.entries, index.length, options.manifest);
   placeData(index, plan.offsets, plan.imageBytes);
 
-  await mkdir(dirname(file), { recursive: true });
   const temporary = `${file}.tmp-${process.pid}`;
-  const handle = await open(temporary, 'w');
+  const handle = await openForWriting(file, temporary);
   try {
     const bodySha256 = await writeBody(handle, index, plan, options);
     const { bytes, manifest } = encodeManifest(options.manifest, plan.bodyBytes, bodySha256);
@@ -53,6 +52,19 @@ export async function writeArchive(options: WriteOptions): Promise<Manifest> {
     await handle.close().catch(() => undefined);
     await rm(temporary, { force: true });
     throw error;
+  }
+}
+
+async function openForWriting(file: string, temporary: string): Promise<FileHandle> {
+  try {
+    await mkdir(dirname(file), { recursive: true });
+    return await open(temporary, 'w');
+  } catch (error) {
+    if (isCode(error, 'ENOSPC', 'EDQUOT')) throw error;
+    throw new WallaError('ERR_WALLA_PACK', `cannot write ${file}: ${(error as Error).message}`, {
+      hint: 'name a file in a directory that you can write: walla pack ENTRY -o FILE',
+      cause: error,
+    });
   }
 }
 

@@ -60,7 +60,7 @@ export async function run(options: RunOptions): Promise<void> {
   const launcher = chooseLauncher(options.launcher, options.ranks, env);
   const { summary } = options;
   summary.launcher = launcher.words;
-  const probed = probe(options.program, env);
+  const probed = probe(options, env);
   const archive = staging.archive ?? (await packed(probed, options, env, staging.stale));
   summary.archive = archive ?? null;
   const job: JobContext = { options, env, launcher, fallback: staging.onError === 'fallback' };
@@ -102,7 +102,7 @@ function refuseRank(): void {
 }
 
 /** Node.js says what it would run. */
-function probe(program: readonly string[], env: NodeJS.ProcessEnv): Probed {
+function probe({ program, summary }: RunOptions, env: NodeJS.ProcessEnv): Probed {
   const [node, ...rest] = program;
   if (node === undefined || !basename(node).startsWith('node'))
     throw new WallaError(
@@ -121,10 +121,13 @@ function probe(program: readonly string[], env: NodeJS.ProcessEnv): Probed {
     });
   const probed = parseLine(stdout) as Probed | undefined;
   if (status === 0 && probed) return probed;
-  throw new WallaError(
-    'ERR_WALLA_NO_ENTRY',
-    `${program.join(' ')} does not start: node ended with ${signal ?? status ?? '?'}`,
-  );
+  const how = `${program.join(' ')} does not start: node ended with ${signal ?? status ?? '?'}`;
+  // The probe, or what Node.js loads before it, has said why.
+  if (status === 1) {
+    summary.error = { code: null, message: how };
+    throw new AlreadyTold();
+  }
+  throw new WallaError('ERR_WALLA_NO_ENTRY', how);
 }
 
 /** The program's archive, packed if need be. Undefined where there is no program file, which the ranks will say. */

@@ -79,6 +79,7 @@ describe('wrong usage', () => {
     [['explian', 'a'], /Did you mean explain\?/],
     [['ls', '--lnog', 'a'], /unknown option '--lnog'.*Did you mean --long\?/],
     [['run', '--on-eror', 'stop', '--', 'node', 'a'], /Did you mean --on-error\?/],
+    [['run', '--on-eror=stop', '--', 'node', 'a'], /'--on-eror'; did you mean "--on-error"\?/],
     [['run', '--stale=old', '--', 'node', 'a'], /Allowed choices are check, error, lockfile, use/],
     [['run', '-n', 'four', '--', 'node', 'a'], /"four" is no number of ranks/],
     [['run'], /missing required argument 'program'/],

@@ -227,7 +227,7 @@ describe('walla run', () => {
       env(),
     );
     assert.equal(program.status, 1);
-    assert.match(program.stderr, /ERR_WALLA_NO_ENTRY/);
+    assert.match(program.stderr, /^walla: ERR_WALLA_NO_ENTRY: .*\nhint: .*\n$/);
   });
 
   test('an unknown launcher runs the ranks without prestage, and says why', () => {

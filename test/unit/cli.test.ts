@@ -33,6 +33,15 @@ test('refuses with a code, a hint and exit code 1', () => {
   assert.equal(stdout, '');
 });
 
+test('says what to type when the archive cannot be written', () => {
+  const { status, stderr } = walla('pack', 'app.mjs', '-o', 'a.mjs/app.walla');
+  assert.equal(status, 1);
+  assert.match(
+    stderr,
+    /ERR_WALLA_PACK: cannot write .*a\.mjs\/app\.walla: (EEXIST|ENOTDIR).*\nhint: .* -o FILE/,
+  );
+});
+
 test('a misspelt option or command is exit code 2 and a suggestion', () => {
   for (const [args, suggestion] of [
     [['pack', '--recrod', 'app.mjs'], '--record'],
