@@ -7,6 +7,7 @@ import { loadAddon } from '../native/load-addon.ts';
 import { WallaError } from './errors.ts';
 import type { ReportPlace } from './report/report-place.ts';
 import { resolutionRules } from './resolution-rules.ts';
+import { vanished } from './vanished.ts';
 
 export interface Attachment {
   /** Absolute path of the published image's directory. */
@@ -32,10 +33,11 @@ export interface Attachment {
 export function openAttachedImage(attachment: Attachment): NativeImage {
   const addon = loadAddon();
   const split = attachment.directory.lastIndexOf('/');
-  const userFd = addon.openPrivateDirectory(attachment.directory.slice(0, split), false);
+  let userFd = -1;
   let directoryFd = -1;
   let imageFd = -1;
   try {
+    userFd = addon.openPrivateDirectory(attachment.directory.slice(0, split), false);
     directoryFd = addon.openPrivateDirectoryAt(
       userFd,
       attachment.directory.slice(split + 1),
@@ -49,6 +51,10 @@ export function openAttachedImage(attachment: Attachment): NativeImage {
         { hint: 'walla clean removes what is left there' },
       );
     return addon.openImage(imageFd, attachment.roots);
+  } catch (error) {
+    throw (error as NodeJS.ErrnoException).code === 'ENOENT'
+      ? vanished(attachment.directory)
+      : error;
   } finally {
     for (const fd of [imageFd, directoryFd, userFd]) if (fd >= 0) addon.close(fd);
   }
