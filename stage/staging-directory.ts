@@ -20,7 +20,6 @@
 import { closeSync, rmdirSync, unlinkSync } from 'node:fs';
 import type { WallaAddon } from '../native/addon.ts';
 import { loadAddon } from '../native/load-addon.ts';
-import { WallaError } from './errors.ts';
 import { endLease, isLeased, writeLease } from './lease.ts';
 import { checkRoom, noSpace } from './staging-room.ts';
 import { lockInTime } from './timed-lock.ts';
