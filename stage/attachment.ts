@@ -8,6 +8,7 @@ import { loadAddon, takeCoreFrom } from '../native/load-addon.ts';
 import { WallaError } from './errors.ts';
 import type { ReportPlace } from './report/report-place.ts';
 import { resolutionRules } from './resolution-rules.ts';
+import { vanished } from './vanished.ts';
 
 export interface Attachment {
   /** Absolute path of the published image's directory. */
@@ -37,10 +38,11 @@ export function openAttachedImage(attachment: Attachment): NativeImage {
   if (attachment.core.pid === process.pid) takeCoreFrom(attachment.core.addon);
   const addon = loadAddon();
   const split = attachment.directory.lastIndexOf('/');
-  const userFd = addon.openPrivateDirectory(attachment.directory.slice(0, split), false);
+  let userFd = -1;
   let directoryFd = -1;
   let imageFd = -1;
   try {
+    userFd = addon.openPrivateDirectory(attachment.directory.slice(0, split), false);
     directoryFd = addon.openPrivateDirectoryAt(
       userFd,
       attachment.directory.slice(split + 1),
@@ -54,6 +56,10 @@ export function openAttachedImage(attachment: Attachment): NativeImage {
         { hint: 'walla clean removes what is left there' },
       );
     return addon.openImage(imageFd, attachment.roots);
+  } catch (error) {
+    throw (error as NodeJS.ErrnoException).code === 'ENOENT'
+      ? vanished(attachment.directory)
+      : error;
   } finally {
     for (const fd of [imageFd, directoryFd, userFd]) if (fd >= 0) addon.close(fd);
   }

@@ -2,7 +2,7 @@
  * Processes on one node that do not share an MPI job still place an image once: each waits, asleep, for
  * the lock of the one that is at work, and then finds the image.
  */
-import { closeSync, unlinkSync } from 'node:fs';
+import { closeSync } from 'node:fs';
 import { loadAddon } from '../native/load-addon.ts';
 import type { StageOptions } from './options.ts';
 import { baseCandidates, chooseBase } from './staging-base.ts';
@@ -29,7 +29,8 @@ export function withNodeLock<T>(options: StageOptions, action: () => T): T {
         done = true;
         return result;
       } finally {
-        unlinkSync(`${path}/${PLACING}`);
+        // In the directory that was opened, wherever that is now.
+        if (addon.isSameFile(lockFd, userFd, PLACING)) addon.removeTreeAt(userFd, PLACING);
         if (!done) directory.removeIfEmpty();
       }
     } catch (error) {

@@ -13,6 +13,8 @@ import type { LocatedArchive } from './locate.ts';
 import type { StageOptions } from './options.ts';
 import { baseCandidates, chooseBase, chooseExecutableBase } from './staging-base.ts';
 import { type HeldImage, type Placement, StagingDirectory } from './staging-directory.ts';
+import { checkRoom } from './staging-room.ts';
+import { vanished } from './vanished.ts';
 import { isArchiveUrl } from './transport/archive-url.ts';
 import { chooseTransport } from './transport/choose.ts';
 import type { OnBytes } from './transport/transport.ts';
@@ -260,7 +262,8 @@ class NodePlacement {
       try {
         if (this.#plan.natives > 0 && !this.#heldNatives) {
           const directory = this.#nativeDirectory ?? this.#directory;
-          directory.checkRoom(filesFd, addon.elfBytes(image), "the archive's natives need");
+          const bytes = addon.elfBytes(image);
+          checkRoom(filesFd, bytes, directory.path, "the archive's natives need");
           addon.extractElf(image, filesFd);
         }
         if (this.#plan.codeCache)
@@ -302,8 +305,5 @@ export function releaseImages(held: readonly (HeldImage | undefined)[]): void {
 function holdPublished(base: string, identity: string): HeldImage {
   const held = new StagingDirectory(base).hold(identity);
   if (held) return held;
-  throw new WallaError(
-    'ERR_WALLA_STAGING_DIRECTORY',
-    `the image ${identity} vanished from ${base}`,
-  );
+  throw vanished(`${base}/${identity}`);
 }

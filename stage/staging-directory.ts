@@ -20,18 +20,14 @@
 import { closeSync, rmdirSync, unlinkSync } from 'node:fs';
 import type { WallaAddon } from '../native/addon.ts';
 import { loadAddon } from '../native/load-addon.ts';
-import { formatBytes } from './format-bytes.ts';
-import { WallaError } from './errors.ts';
 import { endLease, isLeased, writeLease } from './lease.ts';
-import { memoryRoom } from './memory-limit.ts';
+import { checkRoom, noSpace } from './staging-room.ts';
 import { lockInTime } from './timed-lock.ts';
+import { vanished } from './vanished.ts';
 
 const GATE = '.gate';
 /** Lock of node-lock.ts, in the same directory. */
 export const PLACING = '.placing';
-
-/** tmpfs and ramfs, as statfs(2) names them. */
-const MEMORY_FILE_SYSTEMS = new Set([0x01021994, 0x858458f6]);
 const KEEP = 'keep';
 /** How opening a directory fails where something else has its name. */
 const NOT_OURS = new Set(['EPERM', 'EACCES', 'ENOTDIR', 'ELOOP']);
@@ -130,14 +126,14 @@ export class StagingDirectory {
       };
       try {
         if (bytes > 0) {
-          this.checkRoom(directoryFd, bytes, 'archive needs');
+          checkRoom(directoryFd, bytes, this.path, 'archive needs');
           placement.imageFd = this.#addon.openPrivateFileAt(directoryFd, 'image', 'create');
           this.#addon.reserve(placement.imageFd, bytes);
         }
       } catch (error) {
         this.#drop(userFd, placement);
         throw (error as NodeJS.ErrnoException).code === 'ENOSPC'
-          ? noSpace(bytes, this.#addon.fileSystem(userFd).freeBytes, this.path)
+          ? noSpace(bytes, this.#addon.fileSystem(userFd).freeBytes, this.path, 'archive needs')
           : error;
       }
       return placement;
@@ -153,7 +149,11 @@ export class StagingDirectory {
         return earlier;
       }
       if (keep) closeSync(this.#addon.openPrivateFileAt(placement.directoryFd, KEEP, 'create'));
-      this.#addon.renameAt(userFd, placement.partialName, identity);
+      try {
+        this.#addon.renameAt(userFd, placement.partialName, identity);
+      } catch (error) {
+        throw (error as NodeJS.ErrnoException).code === 'ENOENT' ? vanished(placement.path) : error;
+      }
       if (placement.imageFd >= 0) closeSync(placement.imageFd);
       return { path: placement.path, directoryFd: placement.directoryFd, lockFd: placement.lockFd };
     });
@@ -187,26 +187,6 @@ export class StagingDirectory {
         if ((error as NodeJS.ErrnoException).code !== 'ENOTEMPTY') throw error;
       }
     });
-  }
-
-  /**
-   * The numbers are had before anything is written: going beyond a group's limit would kill this process.
-   * @param needs subject and verb of the message
-   * @throws WallaError ERR_WALLA_NO_SPACE
-   */
-  checkRoom(directoryFd: number, bytes: number, needs: string): void {
-    const { freeBytes, typeMagic } = this.#addon.fileSystem(directoryFd);
-    if (freeBytes < bytes) throw noSpace(bytes, freeBytes, this.path, needs);
-    if (!MEMORY_FILE_SYSTEMS.has(typeMagic)) return;
-    const room = memoryRoom();
-    if (!room || room.freeBytes >= bytes) return;
-    throw new WallaError(
-      'ERR_WALLA_NO_SPACE',
-      `${needs} ${formatBytes(bytes)} of memory in ${this.path}, the control group ${room.group} leaves ${formatBytes(room.freeBytes)}: limit ${formatBytes(room.limitBytes)}, in use ${formatBytes(room.usedBytes)}`,
-      {
-        hint: 'give the job more memory per node, set WALLA_DIR to a node-local disk, or leave files out with --exclude',
-      },
-    );
   }
 
   #hold(userFd: number, identity: string): HeldImage | undefined {
@@ -300,16 +280,4 @@ export class StagingDirectory {
       }
     }
   }
-}
-
-function noSpace(
-  bytes: number,
-  freeBytes: number,
-  path: string,
-  needs = 'archive needs',
-): WallaError {
-  return new WallaError(
-    'ERR_WALLA_NO_SPACE',
-    `${needs} ${formatBytes(bytes)}, ${path} has ${formatBytes(freeBytes)} free`,
-  );
 }

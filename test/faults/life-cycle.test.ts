@@ -8,6 +8,7 @@ import {
   mkdirSync,
   mkdtempSync,
   readdirSync,
+  readFileSync,
   rmdirSync,
   rmSync,
   writeFileSync,
@@ -15,6 +16,7 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, afterEach, before, beforeEach, describe, it } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { Application, cli, leftBehind, mpis, packProgram, preload, runNode } from '../run-node.ts';
 import { all } from './cases.ts';
 import type { Ended } from './expect.ts';
@@ -206,6 +208,27 @@ describe('the life of images on a node', () => {
     assert.deepEqual(leftBehind(base), []);
   });
 
+  for (const point of ['transfer.middle', 'hold', 'attach']) {
+    it(`a directory that is cleared at ${point} is an error that says so`, async () => {
+      let pid = 0;
+      const env = { WALLA_FAULT: `${point}:stop:0` };
+      const job = runJob(
+        words(one),
+        { ...environment(one), ...env },
+        { onStart: (p) => (pid = p) },
+      );
+      const isStopped = (): boolean =>
+        /^State:\s+T/m.test(readFileSync(`/proc/${pid}/status`, 'utf8'));
+      while (!isStopped()) await sleep(20);
+      for (const name of leftBehind(base)) rmSync(join(base, name), { recursive: true });
+      process.kill(-pid, 'SIGCONT');
+      const { code, stdout, stderr } = await job;
+      assert.match(stderr, /^walla: ERR_WALLA_STAGING_DIRECTORY: /);
+      assert.deepEqual([code, stdout], [1, '']);
+      assert.deepEqual(leftBehind(base), []);
+    });
+  }
+
   const group = `/sys/fs/cgroup/memory/walla-test-${process.pid}`;
   const skip =
     existsSync('/sys/fs/cgroup/memory/memory.limit_in_bytes') && isRoot
@@ -252,6 +275,5 @@ describe('the life of images on a node', () => {
       /ERR_WALLA_NO_SPACE: the archive's natives need 100\.0 MiB of memory .*: limit 200\.0 MiB/,
     );
     assert.equal(code, 1);
-    assert.deepEqual(leftBehind('/dev/shm'), []);
   });
 });
