@@ -21,7 +21,9 @@ namespace {
 
 int openOne(Operation operation, int directoryFd, const char* path, int flags, mode_t mode) {
   return run(operation, path, -1, [&](Measure& measure) {
-    Level* const level = onlyReads(flags) && path != nullptr ? collectiveLevel() : nullptr;
+    // As the kernel has it; libc's declarations leave it undefined.
+    if (path == nullptr) throw walla::PosixError(EFAULT, "open", "");
+    Level* const level = onlyReads(flags) ? collectiveLevel() : nullptr;
     if (level == nullptr) return openat(directoryFd, path, flags, mode);
     const Place place = placeOf(directoryFd, path);
     if (level->remembered().on() && place.fixed && level->remembered().absent(place.shown)) {

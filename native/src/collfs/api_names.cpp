@@ -26,6 +26,14 @@ int outcome(int code) {
   return -1;
 }
 
+/// The communicator that a call about a name is for; null if it is to go to libc.
+/// @throws PosixError EFAULT without a name, as the kernel has it: libc's declarations leave that
+/// undefined; and what collectiveLevel throws
+Level* levelFor(const char* path) {
+  if (path == nullptr) throw walla::PosixError(EFAULT, "collfs", "");
+  return collectiveLevel();
+}
+
 /// The file behind a descriptor of collfs, if that is what is asked about.
 std::shared_ptr<const OpenFile> emptyPathOf(int directoryFd, const char* path, int flags) {
   if ((flags & AT_EMPTY_PATH) == 0 || path == nullptr || path[0] != '\0') return nullptr;
@@ -40,7 +48,7 @@ int statusOf(Operation operation, int directoryFd, const char* path, struct stat
       *status = toStat(file->status);
       return 0;
     }
-    Level* const level = path == nullptr ? nullptr : collectiveLevel();
+    Level* const level = levelFor(path);
     if (level == nullptr) return fstatat(directoryFd, path, status, flags);
     struct statx found {};
     const int code = askStatus(*level, measure, operation, placeOf(directoryFd, path), flags,
@@ -52,7 +60,7 @@ int statusOf(Operation operation, int directoryFd, const char* path, struct stat
 
 collfs_dir* openDirectory(int directoryFd, const char* path) {
   return run(Operation::opendir, path, static_cast<collfs_dir*>(nullptr), [&](Measure& measure) {
-    Level* const level = path == nullptr ? nullptr : collectiveLevel();
+    Level* const level = levelFor(path);
     Bytes listing;
     const int code = level == nullptr
                          ? readListing(directoryFd, path, listing)
@@ -130,7 +138,7 @@ int collfs_statx(int dirfd, const char* path, int flags, unsigned mask, struct s
       *status = file->status;
       return 0;
     }
-    Level* const level = path == nullptr ? nullptr : collectiveLevel();
+    Level* const level = levelFor(path);
     if (level == nullptr) return statx(dirfd, path, flags, mask, status);
     return outcome(
         askStatus(*level, measure, Operation::statx, placeOf(dirfd, path), flags, mask, *status));
@@ -141,7 +149,7 @@ int collfs_access(const char* path, int mode) { return collfs_faccessat(AT_FDCWD
 
 int collfs_faccessat(int dirfd, const char* path, int mode, int flags) {
   return run(Operation::access, path, -1, [&](Measure& measure) {
-    Level* const level = path == nullptr ? nullptr : collectiveLevel();
+    Level* const level = levelFor(path);
     if (level == nullptr) return faccessat(dirfd, path, mode, flags);
     return outcome(askAccess(*level, measure, placeOf(dirfd, path), mode, flags));
   });
@@ -153,7 +161,7 @@ ssize_t collfs_readlink(const char* path, char* buffer, size_t bytes) {
 
 ssize_t collfs_readlinkat(int dirfd, const char* path, char* buffer, size_t bytes) {
   return run(Operation::readlink, path, ssize_t{-1}, [&](Measure& measure) -> ssize_t {
-    Level* const level = path == nullptr ? nullptr : collectiveLevel();
+    Level* const level = levelFor(path);
     if (level == nullptr) return readlinkat(dirfd, path, buffer, bytes);
     std::string target;
     const int code = askLink(*level, measure, placeOf(dirfd, path), target);
@@ -167,7 +175,9 @@ ssize_t collfs_readlinkat(int dirfd, const char* path, char* buffer, size_t byte
 
 char* collfs_realpath(const char* path, char* resolved) {
   return run(Operation::realpath, path, static_cast<char*>(nullptr), [&](Measure& measure) {
-    Level* const level = path == nullptr ? nullptr : collectiveLevel();
+    // As realpath.
+    if (path == nullptr) throw walla::PosixError(EINVAL, "realpath", "");
+    Level* const level = collectiveLevel();
     if (level == nullptr) return realpath(path, resolved);
     std::string found;
     if (outcome(askRealPath(*level, measure, placeOf(AT_FDCWD, path), found)) != 0) {
