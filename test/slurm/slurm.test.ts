@@ -35,10 +35,10 @@ const FILES = {
   'meet.mjs': `
     import { readdirSync, writeFileSync } from 'node:fs';
     import { greeting } from './greeting.mjs';
-    const { MEET, SLURM_PROCID, SLURM_ARRAY_TASK_ID } = process.env;
+    const { MEET, MEET_RANKS = ${RANKS}, SLURM_PROCID, SLURM_ARRAY_TASK_ID } = process.env;
     writeFileSync(\`\${MEET}/\${SLURM_ARRAY_TASK_ID ?? SLURM_PROCID}\`, '');
     const end = Date.now() + 60_000;
-    while (readdirSync(MEET).length < ${RANKS} && Date.now() < end)
+    while (readdirSync(MEET).length < Number(MEET_RANKS) && Date.now() < end)
       await new Promise((done) => setTimeout(done, 50));
     console.log(greeting, readdirSync(MEET).length);
   `,
@@ -253,15 +253,19 @@ describe('Slurm', { skip }, () => {
     });
 
     test('prestages where srun has no MPI, and lets ranks do it outside of an allocation', async () => {
-      const options = ['--launcher', 'srun --quiet --mpi=none', '--archive', 'hello.walla'];
-      const { code, stdout, stderr } = await allocated(walla(options, 'hello.mjs'));
+      // Without MPI nothing has ranks of a node wait for each other; the first to end after the last would place again.
+      env['MEET'] = meetingPlace('run-none');
+      const bare = ['--launcher', 'srun --quiet --mpi=none'];
+      const { code, stdout, stderr } = await allocated([
+        'env',
+        'MEET_RANKS=4',
+        ...walla([...bare, '--archive', 'meet.walla'], 'meet.mjs'),
+      ]);
       assert.equal(code, 0, stderr);
-      assert.deepEqual([count(stdout, /^staged/), copies(stderr)], [4, 0], stderr);
+      assert.deepEqual([count(stdout, /^staged 4$/), copies(stderr)], [4, 0], stderr);
       assert.match(stderr, /is on 2 nodes, 2 received it/);
-      const alone = await slurm.run(walla([...options, '-n', '2'], 'hello.mjs'), {
-        cwd: app.root,
-        env,
-      });
+      const options = [...bare, '--archive', 'hello.walla', '-n', '2'];
+      const alone = await slurm.run(walla(options, 'hello.mjs'), { cwd: app.root, env });
       assert.equal(alone.code, 0, alone.stderr);
       assert.equal(count(alone.stdout, /^staged/), 2);
       assert.match(alone.stderr, /not prestaged: outside of an allocation/);

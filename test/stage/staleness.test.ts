@@ -14,6 +14,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { which } from '../mpi/launch.ts';
+import { addonFile } from '../../native/addon-path.ts';
 import { nodeVersions } from '../node-versions/index.ts';
 import {
   Application,
@@ -310,7 +311,7 @@ describe('the comparison', { skip: which('strace') ? false : 'strace is not inst
         }
         const root = threads.find((calls) => calls.includes('named.walla')) ?? '';
         const opened = root.indexOf('named.walla');
-        assert.ok(opened >= 0 && opened < root.indexOf(`mpi-${mpi.abi}.node`));
+        assert.ok(opened >= 0 && opened < root.indexOf(addonFile(`mpi-${mpi.abi}`)));
       },
     );
   }
