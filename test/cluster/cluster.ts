@@ -1,5 +1,6 @@
 import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
 import { readFileSync } from 'node:fs';
+import { Socket } from 'node:net';
 import path from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
@@ -152,10 +153,7 @@ export class Cluster {
       return new ClusterNode(name, `10.77.0.${index + 1}`, hostPid);
     });
     // The cluster does not keep its owner alive.
-    holder.unref();
-    for (const stream of [holder.stdin, holder.stdout, holder.stderr]) {
-      (stream as unknown as { unref?: () => void }).unref?.();
-    }
+    for (const handle of handlesOf(holder)) handle.unref();
     return new Cluster(holder, loginPid, nodes);
   }
 
@@ -230,7 +228,8 @@ export class Cluster {
 
   /** Ends every process of the cluster and waits until they, and with them its namespaces, are gone. */
   async stop(): Promise<void> {
-    this.#holder.ref();
+    // The pipes too: their ends may come after that of the process, and `close` waits for both.
+    for (const handle of handlesOf(this.#holder)) handle.ref();
     // Not the holder but the init below it: when that has gone the kernel has ended all the others.
     try {
       process.kill(this.#loginPid, 'SIGKILL');
@@ -286,6 +285,12 @@ function collect(child: ChildProcess, options: RunOptions): Promise<RunResult> {
       resolve({ code, signal, stdout, stderr, timedOut });
     });
   });
+}
+
+/** What of a child process keeps the event loop going: the process itself, and its pipes, which are sockets. */
+function handlesOf(child: ChildProcess): { ref(): void; unref(): void }[] {
+  const pipes = [child.stdin, child.stdout, child.stderr] as unknown[];
+  return [child, ...pipes.filter((pipe) => pipe instanceof Socket)];
 }
 
 /** By ps and not /proc/PID/task/PID/children, which not every kernel has. */
