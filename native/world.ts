@@ -104,16 +104,18 @@ function alone(launcher: Launcher, problem?: WallaError): MpiState {
 function open(env: Environment): MpiState {
   const { launcher, complaint } = chooseMpi(env);
   if (launcher.mpi === undefined) return alone(launcher, wantOfServer(launcher, env));
+  const endsTogether = mpiOfLauncher(env) !== undefined;
   let addon: MpiAddon;
   let problem = complaint;
+  let missing: WallaError | undefined;
   try {
     addon = loadMpiAddon(launcher.mpi, launcher);
   } catch (error) {
-    problem = WallaError.from(error);
-    if (startsAnyProgram(env)) return aloneForWantOfMpi(launcher, problem);
-    // The end of this rank would end the job. To run on unstaged, all have to.
-    const standIn = env['WALLA_ON_ERROR'] === 'fallback' ? standInForMpi(launcher.mpi) : undefined;
-    if (!standIn) throw error;
+    problem = missing = WallaError.from(error);
+    // Where the end of this rank would end the job, it need not tell the others, unless all are to run on unstaged.
+    const tells = !endsTogether || env['WALLA_ON_ERROR'] === 'fallback';
+    const standIn = tells ? standInForMpi(launcher.mpi) : undefined;
+    if (!standIn) return withoutAddon(launcher, missing, env);
     addon = standIn;
   }
   if (isMpiSpent(env, addon)) {
@@ -139,18 +141,36 @@ function open(env: Environment): MpiState {
         `the job was started by ${describeLauncher(launcher)}, but MPI says size ${world.size}: ${environment.library}`,
       );
     }
-    return { launcher, addon, environment, world, node: world.splitByNode(), problem };
+    const node = world.splitByNode();
+    if (!endsTogether && nobodyHasAddon(world, missing))
+      return withoutAddon(launcher, missing, env);
+    return { launcher, addon, environment, world, node, problem };
   } catch (error) {
     throw WallaError.from(error, 'ERR_WALLA_MPI');
   }
 }
 
 /**
- * Whether the launcher offers MPI to every program, whatever it is: srun, PALS and Flux do, mpirun starts MPI
- * programs. Where nobody has asked for an MPI by WALLA_MPI, its absence is then no error.
+ * Collective, under launchers that let a rank end without the others. Whether it is for want of an addon on every rank
+ * that this one has none.
  */
-function startsAnyProgram(env: Environment): boolean {
-  return mpiOfLauncher(env) === undefined && ['', 'release', undefined].includes(env['WALLA_MPI']);
+function nobodyHasAddon(
+  world: NativeCommunicator,
+  missing: WallaError | undefined,
+): missing is WallaError {
+  const addons = Float64Array.of(missing ? 0 : 1);
+  world.allreduce(addons, 'sum', true);
+  return addons[0] === 0;
+}
+
+/**
+ * srun, PALS and Flux offer MPI to every program, whatever it is; mpirun starts MPI programs. Where the launcher is none
+ * of those, and nobody has asked for an MPI by WALLA_MPI, its absence is no error.
+ */
+function withoutAddon(launcher: Launcher, missing: WallaError, env: Environment): MpiState {
+  const isWanted = !['', 'release', undefined].includes(env['WALLA_MPI']);
+  if (isWanted || mpiOfLauncher(env) !== undefined) throw missing;
+  return aloneForWantOfMpi(launcher, missing);
 }
 
 /** Ranks that know of each other, and cannot reach each other: a program that uses MPI must not take itself for one rank. */

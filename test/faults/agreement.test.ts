@@ -43,6 +43,8 @@ describe('of three ranks', () => {
     env?: Record<string, string>;
     root?: string;
     entry?: string;
+    /** Variables that the rank is not to see. */
+    unset?: string[];
   }
 
   async function job(mpi: Mpi, first: Start, last: Start): Promise<Ended> {
@@ -52,8 +54,10 @@ describe('of three ranks', () => {
       env = {},
       root = packageRoot,
       entry = program.entry,
+      unset = [],
     }: Start): string[] => [
       'env',
+      ...unset.flatMap((name) => ['-u', name]),
       ...Object.entries(env).map(([name, value]) => `${name}=${value}`),
       node,
       '--import',
@@ -188,6 +192,33 @@ describe('of three ranks', () => {
         const { code, stderr } = await job(mpi, { env }, { env, root });
         assert.notEqual(code, 0);
         assert.match(stderr, /ERR_WALLA_TIMEOUT: MPI has not started|exiting improperly/);
+      });
+
+      describe('where the launcher offers MPI to every program', () => {
+        // As srun, PALS and Flux do; without these variables mpirun cannot be told from them.
+        const unset = ['MPI_LOCALRANKID', 'OMPI_COMM_WORLD_RANK', 'OMPI_COMM_WORLD_SIZE'];
+
+        it('one without the addon for MPI stops all, or none is staged', async () => {
+          const root = packageWithout(`mpi-${mpi.abi}`);
+          const ended = await job(mpi, { unset }, { unset, root });
+          refused(ended, /ERR_WALLA_MPI: .*was not built/, 2);
+          const both = { unset, env: fallback };
+          ranUnstaged(await job(mpi, both, { ...both, root }));
+        });
+
+        it('none has the addon for MPI: all are staged without', async () => {
+          const start = { unset, root: packageWithout(`mpi-${mpi.abi}`) };
+          const { code, stdout, stderr } = await job(mpi, start, start);
+          assert.equal(code, 0, stderr);
+          assert.equal(stdout, program.output(RANKS));
+          assert.equal(stderr.match(/staging without MPI, one copy a node/g)?.length, 1, stderr);
+        });
+
+        it('none has the addon for the MPI that is asked for: all stop', async () => {
+          const env = { WALLA_MPI: mpi.abi };
+          const start = { unset, env, root: packageWithout(`mpi-${mpi.abi}`) };
+          refused(await job(mpi, start, start), /ERR_WALLA_MPI: .*was not built/, 0);
+        });
       });
 
       it('none has the addon for MPI: all stop, or none is staged', async () => {

@@ -156,21 +156,39 @@ describe('Slurm', { skip }, () => {
         assert.equal(count(stdout, /^staged/), ranks);
       });
 
-      test('runs without MPI where that is not installed, one copy a node', async () => {
-        const crippled = app.path(`walla-without-${abi}`);
-        cpSync(app.path('node_modules/walla'), crippled, { recursive: true });
+      const stageWithoutAddon = (): string => {
+        const root = app.path(`walla-without-${abi}`);
         const addon = addonPath(`mpi-${abi}`).slice(packageRoot.length + 1);
-        rmSync(join(crippled, addon));
-        const MEET = meetingPlace(plugin);
-        const wide = [`--nodes=${NODES}`, `--ntasks=${RANKS}`, `--mpi=${plugin}`];
-        const stage = join(crippled, 'dist/stage.cjs');
-        const { code, stdout, stderr } = await srun(wide, 'meet', { MEET }, stage);
-        assert.equal(code, 0, stderr);
-        assert.equal(stdout, `staged ${RANKS}\n`.repeat(RANKS));
-        assert.equal(count(stderr, /^walla: staging without MPI, one copy a node: /), 1, stderr);
-        assert.equal(copies(stderr), NODES, stderr);
+        cpSync(app.path('node_modules/walla'), root, { recursive: true });
+        rmSync(join(root, addon));
+        return join(root, 'dist/stage.cjs');
+      };
+
+      test('stops all ranks when one alone has no addon', async () => {
+        const line = `[ "$SLURM_PROCID" = 1 ] && stage=$2 || stage=$1; exec "$0" --import "$stage" hello.mjs`;
+        const words = ['sh', '-c', line, process.execPath, preload, stageWithoutAddon()];
+        const { code, stdout, stderr } = await slurm.run(
+          ['srun', '--quiet', ...options, ...words],
+          { cwd: app.root, timeoutMs: 90_000, env: { ...env, WALLA_ARCHIVE: 'hello.walla' } },
+        );
+        assert.notEqual(code, 0);
+        assert.equal(stdout, '');
+        assert.match(stderr, /\[rank 1@\w+\] ERR_WALLA_MPI: .* was not built/);
+        assert.equal(count(stderr, /ERR_WALLA/), 1, stderr);
         assert.equal(await slurm.leftBehind(), '');
-        const asked = await srun(wide, 'hello', { WALLA_MPI: abi }, stage);
+      });
+
+      test('stages without MPI where no rank has an addon, one copy a node', async () => {
+        const MEET = meetingPlace(plugin);
+        const stage = stageWithoutAddon();
+        const here = { MEET, MEET_RANKS: String(ranks) };
+        const { code, stdout, stderr } = await srun(options, 'meet', here, stage);
+        assert.equal(code, 0, stderr);
+        assert.equal(stdout, `staged ${ranks}\n`.repeat(ranks));
+        assert.equal(count(stderr, /^walla: staging without MPI, one copy a node: /), 1, stderr);
+        assert.equal(copies(stderr), nodes, stderr);
+        assert.equal(await slurm.leftBehind(), '');
+        const asked = await srun(options, 'hello', { WALLA_MPI: abi }, stage);
         assert.notEqual(asked.code, 0);
         assert.match(asked.stderr, /ERR_WALLA_MPI: .* cannot be loaded/);
       });
