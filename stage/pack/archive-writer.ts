@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { closeSync, createReadStream, fstatSync, openSync, readSync } from 'node:fs';
-import { mkdir, open, rename, rm, type FileHandle } from 'node:fs/promises';
+import { open, rename, rm, type FileHandle } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import * as tar from 'tar-stream';
 import { WallaError } from '../errors.ts';
@@ -16,6 +16,7 @@ import {
   roundUp,
   type TarMember,
 } from '../format/tar-header.ts';
+import { makeDirectories } from '../make-directories.ts';
 import type { Contents } from './contents.ts';
 import { isCode, unreadable } from './source-tree.ts';
 
@@ -57,7 +58,7 @@ export async function writeArchive(options: WriteOptions): Promise<Manifest> {
 
 async function openForWriting(file: string, temporary: string): Promise<FileHandle> {
   try {
-    await mkdir(dirname(file), { recursive: true });
+    makeDirectories(dirname(file));
     return await open(temporary, 'w');
   } catch (error) {
     if (isCode(error, 'ENOSPC', 'EDQUOT')) throw error;

@@ -2,6 +2,7 @@
 import fs from 'node:fs';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
+import { makeDirectories } from '../make-directories.ts';
 import { mergeParts } from './merge.ts';
 import {
   partsDirectory,
@@ -12,7 +13,7 @@ import {
 } from './report.ts';
 
 // As they are before the program starts: it may replace what it finds in `fs`.
-const { appendFileSync, mkdirSync, readdirSync, readFileSync } = fs;
+const { appendFileSync, readdirSync, readFileSync } = fs;
 const { existsSync, renameSync, rmSync, statSync, writeFileSync } = fs;
 
 const JOB = 'job.json';
@@ -27,7 +28,7 @@ const MOST_ROUNDS = 10;
  */
 export function beginReport(file: string, job: ReportedJob): number {
   rmSync(file, { force: true });
-  mkdirSync(partsDirectory(file), { recursive: true });
+  makeDirectories(partsDirectory(file));
   for (const name of readdirSync(partsDirectory(file)))
     if (name.endsWith(PART)) rmSync(join(partsDirectory(file), name), { force: true });
   writeJob(file, job);

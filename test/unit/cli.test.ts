@@ -42,6 +42,18 @@ test('says what to type when the archive cannot be written', () => {
   );
 });
 
+test('ends where no directory can be made for the archive', () => {
+  const { status, stderr } = walla('pack', 'app.mjs', '-o', '/proc/walla/archives/app.walla');
+  assert.equal(status, 1);
+  assert.match(stderr, /ERR_WALLA_PACK: cannot write \/proc\/walla\/archives\/app\.walla: ENOENT/);
+});
+
+test('makes the directories that an archive lacks', () => {
+  const { status, stderr } = walla('pack', 'app.mjs', '-o', 'new/deep/app.walla');
+  assert.equal(status, 0, stderr);
+  assert.ok(existsSync(`${tree.root}/new/deep/app.walla`));
+});
+
 test('a misspelt option or command is exit code 2 and a suggestion', () => {
   for (const [args, suggestion] of [
     [['pack', '--recrod', 'app.mjs'], '--record'],
