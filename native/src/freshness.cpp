@@ -11,6 +11,7 @@
 #include <atomic>
 #include <cerrno>
 #include <exception>
+#include <limits>
 #include <mutex>
 #include <string_view>
 #include <system_error>
@@ -22,6 +23,7 @@
 #include "directory_stream.h"
 #include "entry_path.h"
 #include "posix_error.h"
+#include "same_content.h"
 #include "unique_fd.h"
 
 namespace walla {
@@ -32,6 +34,18 @@ using Reason = Difference::Reason;
 
 constexpr uint32_t kBlockEntries = 64;
 constexpr unsigned kMostThreads = 64;
+
+int64_t nanoseconds(const timespec& time) {
+  return int64_t{time.tv_sec} * 1'000'000'000 + time.tv_nsec;
+}
+
+/// Modification time of the archive: what was changed later may differ from it.
+int64_t timeOf(int archiveFd) {
+  if (archiveFd < 0) return std::numeric_limits<int64_t>::max();
+  struct stat status;
+  if (fstat(archiveFd, &status) != 0) throwErrno("fstat", describeFd(archiveFd));
+  return nanoseconds(status.st_mtim);
+}
 
 bool endsWith(std::string_view name, std::string_view end) {
   return name.size() > end.size() && name.substr(name.size() - end.size()) == end;
@@ -100,6 +114,7 @@ class Comparison {
         missed_(options.locksOnly ? std::unordered_set<std::string_view>() : namesMissed(index)),
         rootFd_(rootFd),
         options_(options),
+        packedNs_(timeOf(options.archiveFd)),
         abandoned_(abandoned) {}
 
   void run() {
@@ -172,9 +187,14 @@ class Comparison {
   /// Compares what has the same type; reports listings itself.
   bool isSame(const Entry& entry, const std::string& path, const struct stat& status) {
     if (entry.isLink()) return isSameLink(entry, path);
-    const int64_t mtimeNs = int64_t{status.st_mtim.tv_sec} * 1'000'000'000 + status.st_mtim.tv_nsec;
+    const int64_t mtimeNs = nanoseconds(status.st_mtim);
     if (entry.isFile()) {
-      return static_cast<uint64_t>(status.st_size) == entry.size && mtimeNs == entry.mtimeNs;
+      if (static_cast<uint64_t>(status.st_size) != entry.size || mtimeNs != entry.mtimeNs) {
+        return false;
+      }
+      return nanoseconds(status.st_ctim) <= packedNs_ ||
+             isSameContent(options_.archiveFd, entry.dataOffset, entry.size, rootFd_, path,
+                           options_.followLinks);
     }
     if (mtimeNs != entry.mtimeNs && entry.has(layout::kFlagComplete)) {
       compareListing(entry, path);
@@ -263,6 +283,7 @@ class Comparison {
   const std::unordered_set<std::string_view> missed_;
   const int rootFd_;
   const FreshnessOptions options_;
+  const int64_t packedNs_;
   const std::atomic<bool>* const abandoned_;
   std::atomic<uint64_t> next_{0};
   std::atomic<uint64_t> compared_{0};

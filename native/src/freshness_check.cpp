@@ -45,6 +45,7 @@ FreshnessCheck::FreshnessCheck(int fd, std::string root, const FreshnessOptions&
   if (!state_->archive.valid()) throwErrno("dup", describeFd(fd));
   state_->root = std::move(root);
   state_->options = options;
+  state_->options.archiveFd = state_->archive.get();
   state_->result = state_->promise.get_future();
   try {
     std::thread([state = state_] { state->run(); }).detach();

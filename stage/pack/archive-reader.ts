@@ -15,6 +15,8 @@ const INDEX_LIMIT_BYTES = 1024 * 1024 * 1024;
 export interface OpenArchive {
   handle: FileHandle;
   bytes: number;
+  /** When it was written, by the clock of its file system. */
+  mtimeNs: bigint;
   manifest: Manifest;
   index: IndexReader;
 }
@@ -33,7 +35,8 @@ export async function readManifest(file: string): Promise<Manifest> {
 export async function openArchive(file: string): Promise<OpenArchive> {
   const handle = await openFile(file);
   try {
-    const bytes = (await handle.stat()).size;
+    const { size, mtimeNs } = await handle.stat({ bigint: true });
+    const bytes = Number(size);
     const manifest = await manifestOf(handle, file);
     const { offset, bytes: bodyBytes } = manifest.body;
     if (offset + bodyBytes !== bytes) {
@@ -45,7 +48,7 @@ export async function openArchive(file: string): Promise<OpenArchive> {
       throw damaged(`${file} has an index of ${indexBytes} bytes`);
     if (offset + BLOCK_BYTES + indexBytes > bytes) throw damaged(`${file} ends inside its index`);
     const index = new IndexReader(await readAt(handle, offset + BLOCK_BYTES, indexBytes), bytes);
-    return { handle, bytes, manifest, index };
+    return { handle, bytes, mtimeNs, manifest, index };
   } catch (error) {
     await handle.close();
     throw error;

@@ -121,7 +121,7 @@ function resolutions({ index, manifest }: OpenArchive): string {
 export async function compareWithTree(archive: string, tree?: string): Promise<Comparison> {
   const opened = await openArchive(archive);
   try {
-    const { index, manifest } = opened;
+    const { index, manifest, mtimeNs } = opened;
     const root = rootOf(tree ?? manifest.root);
     const packed = sides(opened);
     const differences: Difference[] = [];
@@ -130,7 +130,7 @@ export async function compareWithTree(archive: string, tree?: string): Promise<C
       const { path } = entry;
       const stat = statOf(join(root, path), manifest.preserveSymlinks);
       const side = packed.get(path);
-      const found = side && (await compareWithFile(side, join(root, path), stat));
+      const found = side && (await compareWithFile(side, join(root, path), stat, mtimeNs));
       if (found) differences.push({ path, ...found });
       if (entry.type === 'directory' && stat?.isDirectory())
         differences.push(...newNames(path, join(root, path), index.listing(number), packed));
@@ -163,6 +163,7 @@ async function compareWithFile(
   { entry, digest }: Side,
   path: string,
   stat: BigIntStats | undefined,
+  packedNs: bigint,
 ): Promise<Omit<Difference, 'path'> | undefined> {
   if (!stat) return { change: 'removed', what: describe(entry) };
   const type = stat.isDirectory() ? 'directory' : stat.isSymbolicLink() ? 'link' : 'file';
@@ -174,8 +175,10 @@ async function compareWithFile(
   }
   if (Number(stat.size) !== entry.size)
     return { change: 'changed', what: `${entry.size} -> ${stat.size} bytes` };
-  if (stat.mtimeNs === entry.mtimeNs) return undefined;
-  if (sha256(readContent(path)) === (await digest())) return touched;
+  const sameTime = stat.mtimeNs === entry.mtimeNs;
+  // A modification time can be restored after an edit.
+  if (sameTime && stat.ctimeNs <= packedNs) return undefined;
+  if (sha256(readContent(path)) === (await digest())) return sameTime ? undefined : touched;
   return { change: 'changed', what: 'other content of the same size' };
 }
 

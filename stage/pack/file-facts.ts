@@ -23,6 +23,8 @@ export interface Assets {
 export interface FileFacts {
   size: number;
   mtimeNs: string;
+  /** An edit can restore the modification time, but not this one. */
+  ctimeNs: string;
   /** What the format was settled from, beside the content. */
   packageType: PackageType | null;
   asModule: boolean;
@@ -48,6 +50,7 @@ export function readFacts(
   const facts: FileFacts = {
     size: Number(stat.size),
     mtimeNs: String(stat.mtimeNs),
+    ctimeNs: String(stat.ctimeNs),
     packageType: packageType ?? null,
     asModule,
     flags: 0,

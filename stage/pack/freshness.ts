@@ -12,11 +12,17 @@ const PLAIN_FILE = 8;
 
 /**
  * Whether the source tree still is what an archive was made from. Files and links are compared by
- * type, size and modification time, directories by modification time and, where that differs, by
+ * type, size and modification time, and files by change time, directories by modification time and, where that differs, by
  * the names in them that can matter.
+ * @param packedNs when the archive was written: nothing may have been done to a file since, not even to its times
  * @param preserveSymlinks links were packed as what they lead to
  */
-export function isFresh(index: IndexReader, root: string, preserveSymlinks: boolean): boolean {
+export function isFresh(
+  index: IndexReader,
+  packedNs: bigint,
+  root: string,
+  preserveSymlinks: boolean,
+): boolean {
   const look = preserveSymlinks ? statSync : lstatSync;
   const missed = namesMissed(index);
   for (let number = 0; number < index.entryCount; number++) {
@@ -28,6 +34,7 @@ export function isFresh(index: IndexReader, root: string, preserveSymlinks: bool
     if (entry.type === 'directory') {
       if (!sameTime && !sameNames(index, number, entry, path, missed)) return false;
     } else if (!sameTime || Number(stat.size) !== entry.size) return false;
+    else if (entry.type === 'file' && stat.ctimeNs > packedNs) return false;
     else if (entry.type === 'link' && readlinkSync(path) !== entry.linkText) return false;
   }
   return true;

@@ -161,12 +161,13 @@ class Packing {
   async #upToDate(sha256: string | undefined): Promise<PackSummary | undefined> {
     if (sha256 === undefined) return undefined;
     try {
-      const { handle, bytes, manifest, index } = await openArchive(this.#file);
+      const { handle, bytes, mtimeNs, manifest, index } = await openArchive(this.#file);
       await handle.close();
       const { root, preserveSymlinks, body, codeCache } = manifest;
       const wanted = this.#options.codeCache && codeCacheTag();
       if (codeCache?.tag !== wanted) return undefined;
-      if (manifest.sha256 !== sha256 || !isFresh(index, root, preserveSymlinks)) return undefined;
+      if (manifest.sha256 !== sha256) return undefined;
+      if (!isFresh(index, mtimeNs, root, preserveSymlinks)) return undefined;
       // A damaged archive must not be called up to date: packing again is what its error tells to do.
       if ((await sha256From(this.#file, body.offset)) !== body.sha256) return undefined;
       return this.#summary(false, bytes, manifest, 0);

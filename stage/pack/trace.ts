@@ -315,6 +315,7 @@ function isCurrent(
   return (
     facts.size === Number(stat.size) &&
     facts.mtimeNs === String(stat.mtimeNs) &&
+    facts.ctimeNs === String(stat.ctimeNs) &&
     facts.packageType === packageType &&
     facts.asModule === asModule
   );

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
 import { appendFileSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
 import { after, before, describe, test } from 'node:test';
 import type { Comparison } from '../../stage/pack/difference.ts';
@@ -141,7 +142,10 @@ describe('looking into an archive', () => {
     });
     test('tells changed, touched, removed and added names of a tree, and of a newer archive', () => {
       appendFileSync(app.path('src/a.mjs'), '\n// more');
+      const times = app.path('.walla/times');
+      execFileSync('touch', ['-r', app.path('src/b.mjs'), times]);
       writeFileSync(app.path('src/b.mjs'), 'export const b = 2;');
+      execFileSync('touch', ['-r', times, app.path('src/b.mjs')]);
       utimesSync(app.path('data.txt'), 1, 1);
       rmSync(app.path('package-lock.json'));
       app.write('node_modules/dep/new.js', '');

@@ -1,8 +1,10 @@
 /** What makes an archive out of date, what is done about it, and what noticing it costs. */
 import assert from 'node:assert/strict';
-import { spawnSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import {
+  cpSync,
   mkdtempSync,
+  renameSync,
   readFileSync,
   readdirSync,
   rmSync,
@@ -39,6 +41,14 @@ const FILES = {
   'node_modules/dep/main.js': '',
 };
 
+/** An edit that leaves no trace in size and modification time: as of `rsync -t`, or a build that sets all times to one. */
+function editInSecret(app: Application, name: string, content: string): void {
+  const path = app.path(name);
+  execFileSync('touch', ['-r', path, app.path('times')]);
+  app.write(name, content);
+  execFileSync('touch', ['-r', app.path('times'), path]);
+}
+
 /** A change to the tree, and what the message says of it; undefined: it must not matter. */
 const CHANGES: Record<string, [change: (app: Application) => void, told: RegExp | undefined]> = {
   'an edited file': [(app) => app.write('lib.mjs', '// edited'), /lib\.mjs was changed/],
@@ -53,6 +63,19 @@ const CHANGES: Record<string, [change: (app: Application) => void, told: RegExp 
   'a file whose modification time alone changed, by a nanosecond or more': [
     (app) => utimesSync(app.path('lib.mjs'), new Date(), new Date()),
     /lib\.mjs was changed/,
+  ],
+  'an edit that keeps size and modification time': [
+    (app) => editInSecret(app, 'node_modules/dep/package.json', '{"name":"dep","main":"MAIN.js"}'),
+    /node_modules\/dep\/package\.json was changed/,
+  ],
+  'a copy of a file, with its times': [
+    (app) => {
+      const [path, copy] = [app.path('package.json'), app.path('package.copy')];
+      cpSync(path, copy, { preserveTimestamps: true });
+      execFileSync('touch', ['-r', path, copy]);
+      renameSync(copy, path);
+    },
+    undefined,
   ],
   'a removed file': [(app) => rmSync(app.path('lib.mjs')), /lib\.mjs was removed/],
   'a file that became a directory': [
@@ -98,6 +121,7 @@ const CHANGES: Record<string, [change: (app: Application) => void, told: RegExp 
 const UNSEEN_BY_LOCKFILE = ['an edited file', 'an edit inside node_modules', 'a removed file'];
 const SEEN_BY_LOCKFILE = [
   'an edit that keeps the size',
+  'an edit that keeps size and modification time',
   'an edited lock file',
   'the lock file that npm keeps in node_modules',
 ];
@@ -213,7 +237,12 @@ describe('an archive that is named', () => {
 });
 
 describe('the archive beside the entry', () => {
-  for (const name of ['an edit inside node_modules', 'an added source file', 'an edited lock file'])
+  for (const name of [
+    'an edit inside node_modules',
+    'an edit that keeps size and modification time',
+    'an added source file',
+    'an edited lock file',
+  ])
     test(`${name}: packed again, then up to date`, async () => {
       const app = new Application(FILES);
       try {
