@@ -9,7 +9,7 @@ import { unpackCodeCache } from './code-cache.ts';
 import { WallaError } from './errors.ts';
 import { type CodeCacheFields, decodeManifest } from './format/manifest.ts';
 import { type Job, timed } from './job.ts';
-import type { LocatedArchive } from './locate.ts';
+import type { LocatedArchive } from './opened-archive.ts';
 import type { StageOptions } from './options.ts';
 import { baseCandidates, chooseBase, chooseExecutableBase } from './staging-base.ts';
 import { type HeldImage, type Placement, StagingDirectory } from './staging-directory.ts';

@@ -3,7 +3,7 @@ import type { Misses } from '../../loader/misses.ts';
 import { Module } from '../../loader/node-internals.ts';
 import type { NativeImage } from '../../native/addon.ts';
 import { detectLocalRank } from '../../native/launcher.ts';
-import type { LocatedArchive } from '../locate.ts';
+import type { LocatedArchive } from '../opened-archive.ts';
 import { MissRecorder } from './miss-recorder.ts';
 import { ModuleRecorder } from './module-recorder.ts';
 import { addPart, isSummedUp, sumUp, writeJob } from './report-files.ts';

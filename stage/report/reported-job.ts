@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import type { LocatedArchive } from '../locate.ts';
+import type { LocatedArchive } from '../opened-archive.ts';
 import { WALLA_VERSION } from '../version.ts';
 import { round } from './distribution.ts';
 import { type RankTimes, REPORT_FORMAT, type ReportedJob } from './report.ts';

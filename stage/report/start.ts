@@ -8,7 +8,7 @@ import { packageDirectory } from '../../native/addon-path.ts';
 import type { Communicator } from '../../native/communicator.ts';
 import { launchedRank, launchedSize } from '../../native/launcher.ts';
 import type { Job } from '../job.ts';
-import type { LocatedArchive } from '../locate.ts';
+import type { LocatedArchive } from '../opened-archive.ts';
 import type * as Keep from './keep.ts';
 import type { RankTimes, ReportedJob } from './report.ts';
 import type { ReportPlace } from './report-place.ts';
