@@ -1,9 +1,10 @@
 /** Chooses the node-local directories that staging uses. */
-import { closeSync, constants, openSync, realpathSync, statSync } from 'node:fs';
+import { closeSync, constants, openSync, realpathSync, type Stats, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname } from 'node:path';
 import { loadAddon } from '../native/load-addon.ts';
 import { WallaError } from './errors.ts';
+import { formatName } from './format-name.ts';
 
 /** Directories in order of preference: memory first. */
 export function baseCandidates(
@@ -22,12 +23,9 @@ export function baseCandidates(
  * @throws WallaError ERR_WALLA_STAGING_DIRECTORY when there is none
  */
 export function chooseBase(candidates: readonly string[]): string {
-  const base = candidates.find(isUsable);
+  const base = candidates.find((path) => whyUnusable(path) === undefined);
   if (base !== undefined) return base;
-  const told = candidates.map((path) => {
-    const open = openToOthers(path);
-    return open === undefined ? path : `${path} (others can replace what is in ${open})`;
-  });
+  const told = candidates.map((path) => `${formatName(path)} (${whyUnusable(path)})`);
   throw new WallaError(
     'ERR_WALLA_STAGING_DIRECTORY',
     `no node-local directory to stage into: tried ${told.join(', ')}`,
@@ -39,7 +37,9 @@ export function chooseBase(candidates: readonly string[]): string {
  * system mounted noexec, as /dev/shm is in many containers.
  */
 export function chooseExecutableBase(candidates: readonly string[]): string {
-  const base = [...candidates, '/tmp'].find((path) => isUsable(path) && isExecutable(path));
+  const base = [...candidates, '/tmp'].find(
+    (path) => whyUnusable(path) === undefined && isExecutable(path),
+  );
   if (base !== undefined) return base;
   throw new WallaError(
     'ERR_WALLA_STAGING_DIRECTORY',
@@ -47,9 +47,15 @@ export function chooseExecutableBase(candidates: readonly string[]): string {
   );
 }
 
-function isUsable(path: string): boolean {
-  const stat = statSync(path, { throwIfNoEntry: false });
-  if (!stat?.isDirectory()) return false;
+/** @returns undefined for a directory that can be used */
+function whyUnusable(path: string): string | undefined {
+  let stat: Stats;
+  try {
+    stat = statSync(path);
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code;
+  }
+  if (!stat.isDirectory()) return 'no directory';
   const uid = process.geteuid?.() ?? 0;
   const bits =
     stat.uid === uid
@@ -57,7 +63,9 @@ function isUsable(path: string): boolean {
       : process.getegid?.() === stat.gid
         ? (stat.mode >> 3) & 7
         : stat.mode & 7;
-  return (uid === 0 || (bits & 3) === 3) && openToOthers(path) === undefined;
+  if (uid !== 0 && (bits & 3) !== 3) return 'not to be written by this user';
+  const open = openToOthers(path);
+  return open === undefined ? undefined : `others can replace what is in ${formatName(open)}`;
 }
 
 /**
@@ -66,12 +74,7 @@ function isUsable(path: string): boolean {
  * another directory in place of ours would run code as us.
  */
 function openToOthers(path: string): string | undefined {
-  let at: string;
-  try {
-    at = realpathSync(path);
-  } catch {
-    return undefined; // not there: unusable for that reason
-  }
+  let at = realpathSync(path);
   for (;;) {
     const { mode, gid } = statSync(at);
     // A group that is root's or one's own is as trusted as its members made it.

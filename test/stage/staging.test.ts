@@ -158,8 +158,13 @@ describe('staging', () => {
         ],
         [
           'a staging directory that is not there',
-          /ERR_WALLA_STAGING_DIRECTORY: /,
+          /ERR_WALLA_STAGING_DIRECTORY: .*none \(ENOENT\)/,
           () => ({ WALLA_DIR: join(base, 'none') }),
+        ],
+        [
+          'a staging directory that is a file',
+          /ERR_WALLA_STAGING_DIRECTORY: .*lib\.mjs \(no directory\)/,
+          () => ({ WALLA_DIR: app.path('lib.mjs') }),
         ],
       ];
       for (const [what, message, extra, entry] of refusals) {
