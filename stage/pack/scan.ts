@@ -81,9 +81,10 @@ interface Marked {
 function markRequires(source: string): Marked {
   const requires = new Set<number>();
   if (!source.includes('equire')) return { source, requires };
-  const names = [...REQUIRE_NAMES, ...createdRequires(source)].join('|');
+  const makers = requireMakers(source);
+  const names = [...REQUIRE_NAMES, ...createdRequires(source, makers)].join('|');
   const calls = new RegExp(
-    `\\b(?:(?:${names})(?:\\s*\\.\\s*resolve)?|createRequire\\d*\\(\\s*(?:import\\.meta\\.url|__filename)\\s*\\))\\s*\\(`,
+    `(?<![\\w$])(?:(?:${names})(?:\\s*\\.\\s*resolve)?|(?:${makers})\\(\\s*(?:import\\.meta\\.url|__filename)\\s*\\))\\s*\\(`,
     'g',
   );
   let marked = '';
@@ -99,17 +100,30 @@ function markRequires(source: string): Marked {
   return { source: marked + source.slice(done), requires };
 }
 
-/** Names given to the results of createRequire: `const load = createRequire(import.meta.url)`. */
-function createdRequires(source: string): string[] {
-  if (!source.includes('createRequire')) return [];
-  const names = source.matchAll(/([A-Za-z_]\w*)\s*=\s*(?:\w+\s*\.\s*)?createRequire\w*\s*\(/g);
-  return [...names].map(([, name]) => name ?? '').filter((name) => name !== 'require');
+/** Pattern of createRequire's names: as it is, numbered by a bundler, or imported as another. */
+function requireMakers(source: string): string {
+  const aliases = source.matchAll(/\bcreateRequire\s+as\s+([\w$]+)/g);
+  const names = [...aliases].map(([, name = '']) => escapeDollars(name));
+  return ['createRequire[\\w$]*', ...new Set(names)].join('|');
 }
+
+/** Names given to the results of createRequire: `const load = createRequire(import.meta.url)`. */
+function createdRequires(source: string, makers: string): string[] {
+  if (!source.includes('createRequire')) return [];
+  const results = new RegExp(
+    `([A-Za-z_$][\\w$]*)\\s*=\\s*(?:[\\w$]+\\s*\\.\\s*)?(?:${makers})\\s*\\(`,
+    'g',
+  );
+  return [...source.matchAll(results)]
+    .map(([, name = '']) => escapeDollars(name))
+    .filter((name) => name !== 'require');
+}
+
+const escapeDollars = (name: string): string => name.replaceAll('$', '\\$');
 
 /** False for members (`module.require` aside from spreads), longer names and definitions. */
 function isCall(source: string, index: number): boolean {
   const before = source[index - 1];
-  if (before === '$') return false;
   if (before === '.') return source.slice(index - 3, index) === '...';
   return !/\bfunction\s*$/.test(source.slice(Math.max(0, index - 16), index));
 }

@@ -28,6 +28,17 @@ test('finds names passed to functions made by createRequire, and to the shims of
   assert.deepEqual(requires, ['a', 'b', 'c', 'd', 'e']);
 });
 
+test('finds them under the names that bundlers give', () => {
+  const { requires } = scanSource(
+    '/a.mjs',
+    `import { createRequire as createRequire$1 } from 'module';
+     import{createRequire as k}from"module";var r=k(import.meta.url);r("a");
+     const require$5 = createRequire$1(import.meta.url); require$5('b'); k(import.meta.url)('c');
+     require$6('no'); my$r('no'); xrequire$5('no'); object.require$5('no');`,
+  );
+  assert.deepEqual(requires, ['a', 'b', 'c']);
+});
+
 test('guesses where the lexer gives up', () => {
   const { requires } = scanSource('/a.js', 'const a = require("a"); const s = "unfinished');
   assert.ok(requires.includes('a'));
