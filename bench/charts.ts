@@ -28,9 +28,9 @@ const PHASES = {
 } as const;
 
 /** Ends where the values end, not at the next power. */
-const LOG = { type: 'log', nice: false, padding: 8 } as const;
+export const LOG = { type: 'log', nice: false, padding: 8 } as const;
 
-const CONFIG = {
+export const CONFIG = {
   background: 'transparent',
   font: 'system-ui, sans-serif',
   view: { stroke: null },

@@ -20,6 +20,7 @@ export interface Probe {
   startedMs: number;
   originMs: number;
   bootedMs: number;
+  /** At its peak. */
   privateMiB: number;
 }
 
@@ -31,10 +32,13 @@ import { readFileSync, writeFileSync } from 'node:fs';
 const bootedMs = performance.timeOrigin + performance.now();
 const { BENCH_RESULTS, BENCH_STARTED, OMPI_COMM_WORLD_RANK: rank } = process.env;
 if (rank !== undefined) process.on('exit', () => {
-  const anonymous = /^RssAnon:\\s*(\\d+)/m.exec(readFileSync('/proc/self/status', 'utf8'));
+  const status = readFileSync('/proc/self/status', 'utf8');
+  const [peak, anonymous, file, shared] = ['VmHWM', 'RssAnon', 'RssFile', 'RssShmem'].map(
+    (name) => Number(new RegExp('^' + name + ':\\\\s*(\\\\d+)', 'm').exec(status)[1]) / 1024);
   writeFileSync(BENCH_RESULTS + '/' + rank + '.json', JSON.stringify({
     rank: Number(rank), startedMs: BENCH_STARTED * 1000, originMs: performance.timeOrigin, bootedMs,
-    privateMiB: Number(anonymous[1]) / 1024,
+    // What is mapped only grows, so this is not more than the peak of what is private.
+    privateMiB: Math.max(anonymous, peak - file - shared),
   }));
 });
 `;

@@ -45,7 +45,10 @@ export interface Measurement {
   otherMostPaths: { boot: string[]; after: string[] };
   /** Launchers and shells. */
   launcher: Counts;
-  /** Memory of the fullest node that the kernel cannot take back, in MiB: private memory of all its ranks and its tmpfs. */
+  /**
+   * Memory of the fullest node that the kernel cannot take back, in MiB: private memory of all its ranks, each at its
+   * peak, and the most that was in its tmpfs.
+   */
   nodeMiB: number;
   /** The part of it that is tmpfs. */
   tmpfsMiB: number;

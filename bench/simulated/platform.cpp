@@ -49,10 +49,12 @@ s4u::NetZone* dragonfly(const s4u::NetZone* root, unsigned nodes, const Speeds& 
   constexpr unsigned kOnRouter = 4;
   constexpr unsigned kRouters = 16;
   constexpr unsigned kChassis = 8;
-  // Small machines have smaller groups, so that there are several.
+  // Small machines have smaller groups, so that there are several. In large ones they are larger:
+  // SimGrid 3.32 crashes when there are more groups than routers in a chassis.
   const unsigned routers = nodes / kOnRouter;
-  const unsigned inChassis = std::min(kRouters, routers / 2);
+  unsigned inChassis = std::min(kRouters, routers / 2);
   const unsigned chassis = std::min(kChassis, std::max(1U, routers / inChassis / 2));
+  while (routers / inChassis / chassis > inChassis) inChassis *= 2;
   const unsigned groups = routers / inChassis / chassis;
   return s4u::create_dragonfly_zone(
       "cluster", root, {{groups, 1}, {chassis, 1}, {inChassis, 1}, kOnRouter}, hosts(), speeds.link,

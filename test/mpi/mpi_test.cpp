@@ -2,14 +2,18 @@
 
 #include <fcntl.h>
 #include <mpi.h>
+#include <sched.h>
 #include <sys/mman.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cstdio>
 #include <cstdlib>
 #include <stdexcept>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "../../native/src/mpi/broadcast_file.h"
@@ -17,6 +21,7 @@
 #include "../../native/src/mpi/communicator.h"
 #include "../../native/src/mpi/environment.h"
 #include "../../native/src/mpi/two_trees.h"
+#include "../../native/src/mpi/wait_any.h"
 
 using walla::mpi::Communicator;
 
@@ -151,6 +156,52 @@ void testAgreement(const Communicator& comm) {
   }
 }
 
+double processorSeconds() {
+  timespec used;
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &used);
+  return double(used.tv_sec) + double(used.tv_nsec) / 1e9;
+}
+
+/// A rank whose two threads have one core between them: the one that waits for a message leaves
+/// most of it to the one that works. Each rank in turn, while the next one waits to send the
+/// message.
+void testSharedCore(const Communicator& comm) {
+  constexpr double kWorkSeconds = 0.3;
+  const int size = comm.size();
+  for (int waiter = 0; waiter < size && size > 1; ++waiter) {
+    // Goes when the work is done.
+    char name[] = "/tmp/walla-shared-core-XXXXXX";
+    if (comm.rank() == waiter) close(mkstemp(name));
+    comm.bcast(name, sizeof name, waiter);
+    int nothing = 0;
+    if (comm.rank() == waiter) {
+      cpu_set_t before;
+      cpu_set_t one;
+      CPU_ZERO(&one);
+      EXPECT(sched_getaffinity(0, sizeof before, &before) == 0);
+      CPU_SET(std::size_t(sched_getcpu()), &one);
+      EXPECT(sched_setaffinity(0, sizeof one, &one) == 0);
+      MPI_Request request = MPI_REQUEST_NULL;
+      MPI_Irecv(&nothing, 1, MPI_INT, (waiter + 1) % size, 0, comm.handle(), &request);
+      std::thread work([&name] {
+        while (processorSeconds() < kWorkSeconds) {
+        }
+        unlink(name);
+      });
+      const double start = processorSeconds();
+      walla::mpi::AnyWait wait;
+      EXPECT(wait(1, &request, MPI_STATUS_IGNORE) == 0);
+      EXPECT(processorSeconds() - start < kWorkSeconds / 2);
+      work.join();
+      EXPECT(sched_setaffinity(0, sizeof before, &before) == 0);
+    } else if (comm.rank() == (waiter + 1) % size) {
+      while (access(name, F_OK) == 0) usleep(1'000);
+      MPI_Send(&nothing, 1, MPI_INT, waiter, 0, comm.handle());
+    }
+    comm.barrier(true);
+  }
+}
+
 }  // namespace
 
 int main() {
@@ -169,6 +220,7 @@ int main() {
     testFiles(world);
     testErrors(world);
     testAgreement(world);
+    testSharedCore(world);
     auto node = world.splitByNode();
     auto leaders = world.split(node.rank() == 0 ? std::optional<int>(0) : std::nullopt, 0);
     EXPECT(leaders.has_value() == (node.rank() == 0));

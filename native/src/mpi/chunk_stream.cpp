@@ -73,11 +73,9 @@ ChunkStream::Arrival ChunkStream::receive() {
   for (;;) {
     MPI_Request requests[kHeads + kSends] = {headOf(0), headOf(1)};
     std::copy(sending_.begin(), sending_.end(), requests + kHeads);
-    int which = 0;
     int count = 0;
     MPI_Status status;
-    check(MPI_Waitany(int{kHeads + kSends}, requests, &which, &status), "MPI_Waitany");
-    const auto tree = static_cast<std::size_t>(which);
+    const auto tree = static_cast<std::size_t>(wait_(int{kHeads + kSends}, requests, &status));
     if (tree >= kHeads) {
       sendNext(sending_[tree - kHeads]);
       continue;
@@ -118,8 +116,7 @@ void ChunkStream::flush(std::size_t left) {
     return kSends - static_cast<std::size_t>(done);
   };
   while (messages_.size() - begun_ + underWay() > left) {
-    int which = 0;
-    check(MPI_Waitany(int{kSends}, sending_.data(), &which, MPI_STATUS_IGNORE), "MPI_Waitany");
+    const int which = wait_(int{kSends}, sending_.data(), MPI_STATUS_IGNORE);
     sendNext(sending_[static_cast<std::size_t>(which)]);
   }
 }

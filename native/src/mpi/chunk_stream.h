@@ -11,6 +11,7 @@
 
 #include "communicator.h"
 #include "two_trees.h"
+#include "wait_any.h"
 
 namespace walla::mpi {
 
@@ -92,6 +93,7 @@ class ChunkStream {
   /// How many of them have been begun, and those under way.
   std::size_t begun_ = 0;
   std::array<MPI_Request, kSends> sending_;
+  AnyWait wait_;
 };
 
 /// A good size of one message. A pipeline of c-byte chunks takes bytes / c times what a message
