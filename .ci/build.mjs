@@ -124,7 +124,11 @@ const groups = [
   },
 ];
 // Files that are started by path, as they are.
-const copies = ['stage/pack/recorder.cjs', 'stage/pack/resolver-worker.mjs'];
+const copies = [
+  'stage/pack/code-cache-maker.cjs',
+  'stage/pack/recorder.cjs',
+  'stage/pack/resolver-worker.mjs',
+];
 
 function present(source) {
   if (existsSync(path.join(root, source))) return true;

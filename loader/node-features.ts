@@ -36,6 +36,9 @@ export const commonjsFormatOffThread = 'commonjs-sync';
 /** Whether the messages to the hooks thread are those that held-hooks-thread.ts answers. lib/internal/modules/esm/hooks.js of the v20.x branch */
 export const canHoldHooksThread = major === 20;
 
+/** `import()` resolves and compiles the module before it returns; later versions of 24 alone. lib/internal/modules/esm/loader.js, getOrCreateModuleJob */
+export const importsAtOnce = major >= 24;
+
 /** `readdir` with `recursive` and file types goes through links to directories. lib/fs.js, handleDirents */
 export const listsThroughLinks = major >= 22;
 

@@ -6,10 +6,10 @@
  */
 import { hasFlagOrValue } from './node-features.ts';
 
-/** V8's own factor, and one that reaches 16 MiB in a step: v8/src/flags/flag-definitions.h, `semi_space_growth_factor`. */
+/** V8's own factor, and one that reaches V8's limit in a step, 16 or 32 MiB: v8/src/flags/flag-definitions.h, `semi_space_growth_factor`. */
 const FLAG = '--semi-space-growth-factor';
 const USUAL_FACTOR = 2;
-const STEEP_FACTOR = 16;
+const STEEP_FACTOR = 32;
 /** The young generation has grown when it has as much room as this, in bytes. */
 const ROOM = 4 << 20;
 /** V8 grows it once more than its size has survived. These survive in little time: numbers alone, 8 KB in an array. */

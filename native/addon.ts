@@ -133,7 +133,7 @@ export interface WallaAddon {
 }
 
 export interface FreshCheckOptions {
-  /** At most so many; fewer are used for a small tree. */
+  /** At most so many, where calls wait; fewer are used for a small tree, or one that is in memory. */
   threads: number;
   /** Stop after so many differences. */
   limit: number;

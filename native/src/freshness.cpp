@@ -10,6 +10,7 @@
 #include <array>
 #include <atomic>
 #include <cerrno>
+#include <chrono>
 #include <exception>
 #include <limits>
 #include <mutex>
@@ -32,8 +33,15 @@ namespace {
 
 using Reason = Difference::Reason;
 
-constexpr uint32_t kBlockEntries = 64;
+using Clock = std::chrono::steady_clock;
+
+constexpr uint32_t kBlockEntries = 16;
 constexpr unsigned kMostThreads = 64;
+constexpr uint32_t kEntriesPerThread = 64;
+/// What a file system in memory answers, a few threads ask for as fast as many, and start earlier.
+constexpr unsigned kFewThreads = 3;
+/// A block that took longer has waited for a disk or a server.
+constexpr std::chrono::microseconds kSlowBlock{kBlockEntries * 25};
 
 int64_t nanoseconds(const timespec& time) {
   return int64_t{time.tv_sec} * 1'000'000'000 + time.tv_nsec;
@@ -118,19 +126,18 @@ class Comparison {
         abandoned_(abandoned) {}
 
   void run() {
-    std::vector<std::thread> others;
-    const unsigned useful = index_.entryCount() / kBlockEntries + 1;
-    const unsigned threads = std::min({options_.threads, kMostThreads, useful});
-    others.reserve(threads);
-    try {
-      for (unsigned i = 1; i < threads; ++i) {
-        others.emplace_back([this] { work(); });
-      }
-    } catch (const std::system_error&) {
-      // A process limit: fewer threads do the same.
-    }
+    const unsigned useful = index_.entryCount() / kEntriesPerThread + 1;
+    mostThreads_ = std::min({options_.threads, kMostThreads, useful});
+    startThreads(std::min(mostThreads_, kFewThreads));
     work();
-    for (std::thread& other : others) other.join();
+    // Whoever has not been joined yet can start more.
+    for (size_t i = 0;; ++i) {
+      std::unique_lock<std::mutex> lock(mutex_);
+      if (i == others_.size()) break;
+      std::thread other = std::move(others_[i]);
+      lock.unlock();
+      other.join();
+    }
     if (failure_) std::rethrow_exception(failure_);
   }
 
@@ -142,13 +149,26 @@ class Comparison {
   }
 
  private:
+  /// @param threads as many as are to be at work, the caller's own included
+  void startThreads(unsigned threads) {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    others_.reserve(threads);
+    try {
+      while (others_.size() + 1 < threads) others_.emplace_back([this] { work(); });
+    } catch (const std::system_error&) {
+      // A process limit: fewer threads do the same.
+    }
+  }
+
   void work() noexcept {
     try {
       while (!enough_ && !(abandoned_ != nullptr && *abandoned_)) {
         const uint64_t first = next_.fetch_add(kBlockEntries);
         if (first >= index_.entryCount()) return;
         const uint64_t end = std::min<uint64_t>(first + kBlockEntries, index_.entryCount());
+        const Clock::time_point begin = Clock::now();
         for (uint64_t i = first; i < end && !enough_; ++i) compare(static_cast<uint32_t>(i));
+        if (Clock::now() - begin > kSlowBlock && !slow_.exchange(true)) startThreads(mostThreads_);
       }
     } catch (...) {
       const std::lock_guard<std::mutex> lock(mutex_);
@@ -288,7 +308,10 @@ class Comparison {
   std::atomic<uint64_t> next_{0};
   std::atomic<uint64_t> compared_{0};
   std::atomic<bool> enough_{false};
+  std::atomic<bool> slow_{false};
+  unsigned mostThreads_ = 1;
   std::mutex mutex_;
+  std::vector<std::thread> others_;
   std::vector<Difference> differences_;
   std::exception_ptr failure_;
 };

@@ -21,7 +21,7 @@ struct Freshness {
 };
 
 struct FreshnessOptions {
-  /// Fewer are used for a small tree.
+  /// At most so many, where calls wait; fewer for a small tree, or one that is in memory.
   unsigned threads = 1;
   /// Stops when so many differences are found.
   uint64_t limit = 1;

@@ -1,11 +1,21 @@
 import { spawnSync } from 'node:child_process';
-import { mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { WALLA_DIRECTORY } from '../archive-path.ts';
 import { codeCacheTag } from '../code-cache.ts';
 import { WallaError } from '../errors.ts';
 import { CODE_CACHE_SUFFIX, encodeCodeCaches } from '../format/code-cache.ts';
+import { importsAtOnce } from '../../loader/node-features.ts';
 import { ruleFlags, userConditions } from '../resolution-rules.ts';
 
 export interface CodeCacheRun {
@@ -22,8 +32,8 @@ export function codeCachePath(entry: string): string {
 }
 
 /**
- * Runs a program once with Node.js's compile cache in an empty directory, its output on stderr, and keeps what
- * V8 compiled as one file in `.walla` beside it.
+ * Runs a program with Node.js's compile cache in an empty directory, its output on stderr, and keeps what V8 compiled as
+ * one file in `.walla` beside it. Once, but for versions of Node.js 24 that import asynchronously.
  * @param entry real path of the program
  * @returns the tag of the Node.js that made the caches
  * @throws WallaError ERR_WALLA_USAGE, ERR_WALLA_PACK
@@ -37,15 +47,17 @@ export function makeCodeCache(entry: string, run: CodeCacheRun): string {
     );
   const scratch = mkdtempSync(join(tmpdir(), 'walla-code-cache-'));
   try {
-    runProgram(entry, scratch, run);
+    const directories = runProgram(entry, scratch, run);
     const tag = codeCacheTag();
-    const made = readdirSync(scratch).find((name) => name.startsWith(tag));
-    const directory = made === undefined ? undefined : join(scratch, made);
-    const names = directory === undefined ? [] : readdirSync(directory).sort();
-    const caches = names.map((name) => ({ name, data: readFileSync(join(directory ?? '', name)) }));
+    const caches = directories.reduce(
+      (found, directory) => readCaches(directory, tag, found),
+      new Map<string, Buffer>(),
+    );
+    const sorted = [...caches].sort(([one], [other]) => (one < other ? -1 : 1));
     const file = codeCachePath(entry);
     const temporary = `${file}.tmp-${process.pid}`;
-    writeFileSync(temporary, encodeCodeCaches({ tag, caches }));
+    const bytes = encodeCodeCaches({ tag, caches: sorted.map(([name, data]) => ({ name, data })) });
+    writeFileSync(temporary, bytes);
     renameSync(temporary, file);
     return tag;
   } finally {
@@ -53,8 +65,40 @@ export function makeCodeCache(entry: string, run: CodeCacheRun): string {
   }
 }
 
-function runProgram(entry: string, scratch: string, run: CodeCacheRun): void {
+/** Adds the caches that Node.js keeps below a directory, in place of others of the same module. */
+function readCaches(
+  directory: string,
+  tag: string,
+  found: Map<string, Buffer>,
+): Map<string, Buffer> {
+  if (!existsSync(directory)) return found;
+  const made = readdirSync(directory).find((name) => name.startsWith(tag));
+  const names = made === undefined ? [] : readdirSync(join(directory, made));
+  for (const name of names) found.set(name, readFileSync(join(directory, made ?? '', name)));
+  return found;
+}
+
+/** @returns where the caches are; of two of a module, that in the last directory is the better one */
+function runProgram(entry: string, scratch: string, run: CodeCacheRun): string[] {
+  if (importsAtOnce) {
+    const maker = fileURLToPath(new URL('./code-cache-maker.cjs', import.meta.url));
+    start(entry, run, ['-r', maker], { WALLA_CODE_CACHE: scratch });
+    if (existsSync(join(scratch, 'complete')))
+      return [join(scratch, 'others'), join(scratch, 'program')];
+  }
+  const usual = join(scratch, 'usual');
+  start(entry, run, [], { NODE_COMPILE_CACHE: usual });
+  return [usual];
+}
+
+function start(
+  entry: string,
+  run: CodeCacheRun,
+  preload: readonly string[],
+  env: NodeJS.ProcessEnv,
+): void {
   const flags = [
+    ...preload,
     ...ruleFlags(),
     ...userConditions(run.conditions).map((condition) => `--conditions=${condition}`),
     ...(run.preserveSymlinks ? ['--preserve-symlinks'] : []),
@@ -63,7 +107,7 @@ function runProgram(entry: string, scratch: string, run: CodeCacheRun): void {
     cwd: run.directory,
     // The report of the pack goes to stdout, the program's output must not mix with it.
     stdio: ['inherit', 2, 2],
-    env: { ...process.env, NODE_COMPILE_CACHE: scratch },
+    env: { ...process.env, ...env },
   });
   if (status === 0) return;
   const how = error?.message ?? (signal ? `ended by ${signal}` : `exit code ${String(status)}`);

@@ -1,6 +1,6 @@
 /** V8 code caches that travel in the archive. */
 import assert from 'node:assert/strict';
-import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
@@ -69,6 +69,14 @@ for (const { major, path: node } of nodeVersions.filter((one) => one.major >= 22
       assert.deepEqual(cachesUsed(stderr), { accepted: [], refused: [] });
     });
 
+    test('a run whose coverage is measured goes without: V8 counts less of what comes from a cache', () => {
+      const coverage = mkdtempSync(join(tmpdir(), 'walla-coverage-'));
+      const { status, stderr } = staged([], { NODE_V8_COVERAGE: coverage });
+      assert.equal(status, 0, stderr);
+      assert.deepEqual(cachesUsed(stderr), { accepted: [], refused: [] });
+      rmSync(coverage, { recursive: true });
+    });
+
     test("the user's own compile cache is left in place, and the tree is not written to", () => {
       const own = mkdtempSync(join(tmpdir(), 'walla-own-cache-'));
       const before = readdirSync(app.root, { recursive: true }).sort();
@@ -81,6 +89,47 @@ for (const { major, path: node } of nodeVersions.filter((one) => one.major >= 22
       rmSync(base, { recursive: true });
       app.remove();
     });
+  });
+
+/** A function that V8 compiles when it is called, and not before. */
+const LONG = `export function long(x) { ${'x = x * 3 + 1; '.repeat(200)} return x; }`;
+
+for (const { major, path: node } of nodeVersions.filter((one) => one.major >= 24))
+  test(`functions that the program has called are in its code cache, Node.js ${major}`, () => {
+    const app = new Application({
+      ...FILES,
+      'app.mjs': `
+        import { long } from './long.mjs';
+        import one from 'one';
+        process.on('exit', () => console.log('end', long(one) > 0));
+        if (process.argv[2]) process.exit(Number(process.argv[2]));`,
+      'long.mjs': `console.log('evaluated'); ${LONG}`,
+      'node_modules/one/one.js': `console.log('executed'); module.exports = 1;`,
+    });
+    const own = mkdtempSync(join(tmpdir(), 'walla-own-cache-'));
+    const { status } = runNode([app.path('app.mjs')], { node, env: { NODE_COMPILE_CACHE: own } });
+    assert.equal(status, 0);
+    const usual = readdirSync(own, { recursive: true, withFileTypes: true })
+      .filter((file) => file.isFile())
+      .map((file) => ({ name: file.name, bytes: statSync(join(file.parentPath, file.name)).size }));
+    for (const argument of [[], ['0']]) {
+      rmSync(app.path('.walla'), { recursive: true, force: true });
+      const args = [cli, 'pack', '--code-cache', '--quiet', app.path('app.mjs'), '--', ...argument];
+      const packed = runNode(args, { node });
+      assert.equal(packed.status, 0, packed.stderr);
+      assert.equal(packed.stderr, 'evaluated\nexecuted\nend true\n', 'run once, to its end');
+      const { caches } = decodeCodeCaches(readFileSync(app.path('.walla/app.mjs.code-cache')));
+      assert.deepEqual(caches.map(({ name }) => name).sort(), usual.map(({ name }) => name).sort());
+      const grown = caches.filter(({ name, data }) =>
+        usual.some((other) => other.name === name && data.length > other.bytes + 1000),
+      );
+      assert.equal(grown.length, 1, 'that of long.mjs');
+    }
+    rmSync(app.path('.walla'), { recursive: true });
+    const failed = runNode([cli, 'pack', '--code-cache', app.path('app.mjs'), '--', '3'], { node });
+    assert.match(failed.stderr, /ERR_WALLA_PACK.*exit code 3/);
+    rmSync(own, { recursive: true });
+    app.remove();
   });
 
 test('Node.js 20 has no compile cache, and says what to do', () => {
