@@ -257,6 +257,10 @@ Bytes Level::fetch(const Call& call, const Bytes& atRoot, std::uint64_t bytes) {
   return blob;
 }
 
+void Level::refuse(const Call& call, bool compared, int errorNumber) {
+  round(call, local(errorNumber), compared || settings_.checked, nullptr, nullptr);
+}
+
 void Level::setRoot(int root) {
   const Call call{Operation::setRoot, "", root};
   throwFailure(call, round(call, {}, true, nullptr, nullptr).trouble);
