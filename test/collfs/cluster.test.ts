@@ -49,6 +49,10 @@ describeUnderEachMpi('libcollfs on several nodes', skip, ({ mpi, words }) => {
     }
   }
 
+  it('fails on all alike where one node has no directory to write', async () => {
+    await passes([1, 2], 'unwritable_test');
+  });
+
   it('names a rank that does not come in time', async () => {
     await passes([2, 2, 2, 1], 'faults_test', ['2', 'timeouts']);
   });

@@ -116,6 +116,9 @@ void throwFailure(const Call& call, const Trouble& trouble) {
   std::string hint;
   if (code == EMFILE) hint = "raise the limit of open files on that rank (ulimit -n)";
   if (code == ENOMEM || code == ENOSPC) hint = "that node has too little free memory for the file";
+  if (call.operation == Operation::push && (code == EROFS || code == EACCES || code == ENOENT)) {
+    hint = "let /dev/shm, /tmp, /run, /var/tmp or $TMPDIR be writable on that node";
+  }
   throw Failure(ERR_COLLFS_LOCAL, code, trouble.rank,
                 call.text() + ": " + errnoName(code) + ": " + std::strerror(code) + where, hint);
 }
