@@ -126,8 +126,8 @@ describe('libcollfs-preload', { skip }, () => {
             );
             assert.equal(each.filter((line) => line.endsWith(' shared')).length, 2);
           }
-          // Five by scandir, and of glob's patterns one for each directory with something to match.
-          assert.equal(collective(stderr, 'opendir'), 9, stderr);
+          // Seven by scandir and scandirat, and of glob's patterns one for each directory with something to match.
+          assert.equal(collective(stderr, 'opendir'), 11, stderr);
           assert.equal(collective(stderr, 'open'), 3, stderr);
           assert.doesNotMatch(stderr, /ERR_COLLFS/);
         }

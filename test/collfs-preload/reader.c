@@ -237,6 +237,18 @@ static void searches(void) {
   check("filter", count == 5);
   for (int i = 0; i < count; i++) free(found[i]);
   free(found);
+  const int from = open(at("."), O_RDONLY | O_DIRECTORY);
+  count = scandirat(from, "sub", &found, NULL, alphasort);
+  check("scandirat", count == 12 && strcmp(found[11]->d_name, "9") == 0);
+  for (int i = 0; i < count; i++) free(found[i]);
+  free(found);
+  count = scandirat64(AT_FDCWD, at("sub"), &found64, isDigitBelow5Of64, NULL);
+  check("scandirat64", count == 5);
+  for (int i = 0; i < count; i++) free(found64[i]);
+  free(found64);
+  check("scandirat without a directory",
+        scandirat(-1, "sub", &found, NULL, NULL) == -1 && errno == EBADF);
+  close(from);
   check("absent scandir", scandir(at("absent"), &found, NULL, NULL) == -1 && errno == ENOENT);
   check("no directory", scandir(at("file"), &found, NULL, NULL) == -1 && errno == ENOTDIR);
   glob_t paths = {0};

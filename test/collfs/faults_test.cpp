@@ -62,6 +62,15 @@ void testDivergence() {
     int fds[2];
     int errors[2];
     EXPECT_FAILURE(collfs_open_many(2, paths, O_RDONLY, fds, errors), EPROTO, ERR_COLLFS_DIVERGED);
+    // no name at all, alone or in a batch,
+    EXPECT_FAILURE(collfs_open(other ? nullptr : name.c_str(), O_RDONLY), EPROTO,
+                   ERR_COLLFS_DIVERGED);
+    EXPECT(contains(collfs_last_error()->message, "open(NULL) by " + named(odd) + "@"));
+    EXPECT_FAILURE(collfs_stat(other ? nullptr : "/", &status), EPROTO, ERR_COLLFS_DIVERGED);
+    const char* const incomplete[] = {"/", other ? nullptr : "/"};
+    EXPECT_FAILURE(collfs_open_many(2, incomplete, O_RDONLY, fds, errors), EPROTO,
+                   ERR_COLLFS_DIVERGED);
+    expectWell();
     // and a pop where others go on.
     EXPECT_FAILURE(other ? collfs_comm_pop() : collfs_access("/", F_OK), EPROTO,
                    ERR_COLLFS_DIVERGED);
@@ -337,12 +346,31 @@ void testOverlaps() {
   }
 }
 
-/// What is no name, or no time, is refused by each rank before it talks to others.
+/// Where calls are not compared, ranks stay in step though one has no name.
+void testNoNameUnchecked() {
+  collfs_set_checked(0);
+  for (int odd = 0; odd < worldSize; ++odd) {
+    struct stat status;
+    errno = 0;
+    const int result = collfs_stat(worldRank == odd ? nullptr : at("small").c_str(), &status);
+    if (worldRank == odd || odd == root) {
+      EXPECT(result == -1 && errno == EFAULT);
+      if (worldRank != odd) EXPECT(collfs_last_error()->code == ERR_COLLFS_LOCAL);
+    } else {
+      EXPECT(result == 0 && status.st_size == 4096);
+    }
+    expectWell();
+  }
+  collfs_set_checked(1);
+}
+
+/// What is no name, or no time, is the same error as the kernel's where all ranks ask for it.
 void testOddArguments() {
   struct stat status[2];
   EXPECT(collfs_open(nullptr, O_RDONLY) == -1 && errno == EFAULT);
   EXPECT(collfs_stat(nullptr, status) == -1 && errno == EFAULT);
   EXPECT(collfs_opendir(nullptr) == nullptr && errno == EFAULT);
+  EXPECT(collfs_realpath(nullptr, nullptr) == nullptr && errno == EINVAL);
   const char* const paths[] = {"/", nullptr};
   int fds[2];
   int errors[2];
@@ -429,6 +457,7 @@ int main(int argc, char** argv) {
     testStack();
     testOverlaps();
     testOddArguments();
+    testNoNameUnchecked();
   }
   EXPECT(collfs_finalize() == 0);
   testAfterMpi();

@@ -5,7 +5,7 @@ import { after, before, describe } from 'node:test';
 import type { Mpi, Outcome } from '../mpi/launch.ts';
 import { buildProgram, count, implementations, scratchDirectory, writeFiles } from './programs.ts';
 
-type Program = 'operations_test' | 'faults_test' | 'namespaces_test';
+type Program = 'operations_test' | 'faults_test' | 'namespaces_test' | 'unwritable_test';
 
 export interface Setting {
   mpi: Mpi;

@@ -8,6 +8,7 @@
 
 #include <cstring>
 
+#include "directories.h"
 #include "interpose.h"
 #include "libc_functions.h"
 #include "shadowing.h"
@@ -104,6 +105,20 @@ int nextInto(Directory* directory, dirent* entry, dirent** result) {
 }
 
 }  // namespace
+
+namespace walla::preload {
+
+DIR* openDirectoryAt(int directoryFd, const char* path) {
+  return openDirectory(directoryFd, path, -1, [=]() -> DIR* {
+    const int fd = libc().openat(directoryFd, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0) return nullptr;
+    DIR* const stream = libc().fdopendir(fd);
+    if (stream == nullptr) close(fd);
+    return stream;
+  });
+}
+
+}  // namespace walla::preload
 
 COLLFS_INTERPOSE(DIR*, opendir, (const char* path)) {
   return openDirectory(AT_FDCWD, path, -1, [=] { return libc().opendir(path); });

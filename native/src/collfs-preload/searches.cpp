@@ -1,6 +1,7 @@
-// scandir and glob: libc's own open directories where nothing can take their place, so these do it
-// by the functions that this library has taken over.
+// scandir, scandirat and glob: libc's own open directories where nothing can take their place, so
+// these do it by the functions that this library has taken over.
 #include <dirent.h>
+#include <fcntl.h>
 #include <glob.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -8,6 +9,7 @@
 #include <cerrno>
 #include <cstring>
 
+#include "directories.h"
 #include "interpose.h"
 #include "libc_functions.h"
 #include "shadowing.h"
@@ -64,9 +66,10 @@ class Entries {
 };
 
 template <typename Libc>
-int scan(const char* path, dirent*** list, Filter* filter, Compare* compare, Libc libcScan) {
+int scan(int directoryFd, const char* path, dirent*** list, Filter* filter, Compare* compare,
+         Libc libcScan) {
   if (!mayBeShadowed(path)) return libcScan();
-  DIR* const directory = opendir(path);
+  DIR* const directory = openDirectoryAt(directoryFd, path);
   if (directory == nullptr) return -1;
   Entries entries;
   bool good = true;
@@ -105,14 +108,28 @@ int search(int flags, glob_t* found, Libc libcGlob) {
 
 COLLFS_INTERPOSE(int, scandir,
                  (const char* path, struct dirent*** list, Filter* filter, Compare* compare)) {
-  return scan(path, list, filter, compare,
+  return scan(AT_FDCWD, path, list, filter, compare,
               [=] { return libc().scandir(path, list, filter, compare); });
 }
 
 COLLFS_INTERPOSE(int, scandir64,
                  (const char* path, struct dirent*** list, Filter* filter, Compare* compare)) {
-  return scan(path, list, filter, compare,
+  return scan(AT_FDCWD, path, list, filter, compare,
               [=] { return libc().scandir64(path, list, filter, compare); });
+}
+
+COLLFS_INTERPOSE(int, scandirat,
+                 (int directoryFd, const char* path, struct dirent*** list, Filter* filter,
+                  Compare* compare)) {
+  return scan(directoryFd, path, list, filter, compare,
+              [=] { return libc().scandirat(directoryFd, path, list, filter, compare); });
+}
+
+COLLFS_INTERPOSE(int, scandirat64,
+                 (int directoryFd, const char* path, struct dirent*** list, Filter* filter,
+                  Compare* compare)) {
+  return scan(directoryFd, path, list, filter, compare,
+              [=] { return libc().scandirat64(directoryFd, path, list, filter, compare); });
 }
 
 COLLFS_INTERPOSE(int, glob, (const char* pattern, int flags, GlobError* failed, glob_t* found)) {

@@ -21,9 +21,8 @@ namespace {
 
 int openOne(Operation operation, int directoryFd, const char* path, int flags, mode_t mode) {
   return run(operation, path, -1, [&](Measure& measure) {
-    // As the kernel has it; libc's declarations leave it undefined.
-    if (path == nullptr) throw walla::PosixError(EFAULT, "open", "");
     Level* const level = onlyReads(flags) ? collectiveLevel() : nullptr;
+    if (path == nullptr) refuseName(level, operation, true);
     if (level == nullptr) return openat(directoryFd, path, flags, mode);
     const Place place = placeOf(directoryFd, path);
     if (level->remembered().on() && place.fixed && level->remembered().absent(place.shown)) {
@@ -101,10 +100,12 @@ ssize_t collfs_open_many(size_t count, const char* const* paths, int flags, int*
   return run(Operation::openMany, count > 0 ? paths[0] : nullptr, ssize_t{-1},
              [&](Measure& measure) -> ssize_t {
                Level* const level = collectiveLevel();
-               const bool named = std::find(paths, paths + count, nullptr) == paths + count;
-               if (!onlyReads(flags) || !named) {
-                 errno = named ? EINVAL : EFAULT;
+               if (!onlyReads(flags)) {
+                 errno = EINVAL;
                  return -1;
+               }
+               if (std::find(paths, paths + count, nullptr) != paths + count) {
+                 refuseName(level, Operation::openMany, true);
                }
                if (level != nullptr) measure.communicated();
                std::size_t done = 0;

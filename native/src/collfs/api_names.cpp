@@ -27,11 +27,11 @@ int outcome(int code) {
 }
 
 /// The communicator that a call about a name is for; null if it is to go to libc.
-/// @throws PosixError EFAULT without a name, as the kernel has it: libc's declarations leave that
-/// undefined; and what collectiveLevel throws
-Level* levelFor(const char* path) {
-  if (path == nullptr) throw walla::PosixError(EFAULT, "collfs", "");
-  return collectiveLevel();
+/// @throws PosixError EFAULT without a name, as the kernel has it; and what collectiveLevel throws
+Level* levelFor(Operation operation, const char* path) {
+  Level* const level = collectiveLevel();
+  if (path == nullptr) refuseName(level, operation, false);
+  return level;
 }
 
 /// The file behind a descriptor of collfs, if that is what is asked about.
@@ -48,7 +48,7 @@ int statusOf(Operation operation, int directoryFd, const char* path, struct stat
       *status = toStat(file->status);
       return 0;
     }
-    Level* const level = levelFor(path);
+    Level* const level = levelFor(operation, path);
     if (level == nullptr) return fstatat(directoryFd, path, status, flags);
     struct statx found {};
     const int code = askStatus(*level, measure, operation, placeOf(directoryFd, path), flags,
@@ -60,7 +60,7 @@ int statusOf(Operation operation, int directoryFd, const char* path, struct stat
 
 collfs_dir* openDirectory(int directoryFd, const char* path) {
   return run(Operation::opendir, path, static_cast<collfs_dir*>(nullptr), [&](Measure& measure) {
-    Level* const level = levelFor(path);
+    Level* const level = levelFor(Operation::opendir, path);
     Bytes listing;
     const int code = level == nullptr
                          ? readListing(directoryFd, path, listing)
@@ -76,8 +76,7 @@ ssize_t statMany(std::size_t count, const char* const* paths, int flags, int* er
              [&](Measure& measure) -> ssize_t {
                Level* const level = collectiveLevel();
                if (std::find(paths, paths + count, nullptr) != paths + count) {
-                 errno = EFAULT;
-                 return -1;
+                 refuseName(level, Operation::statMany, false);
                }
                ssize_t good = 0;
                for (std::size_t done = 0; done < count;) {
@@ -138,7 +137,7 @@ int collfs_statx(int dirfd, const char* path, int flags, unsigned mask, struct s
       *status = file->status;
       return 0;
     }
-    Level* const level = levelFor(path);
+    Level* const level = levelFor(Operation::statx, path);
     if (level == nullptr) return statx(dirfd, path, flags, mask, status);
     return outcome(
         askStatus(*level, measure, Operation::statx, placeOf(dirfd, path), flags, mask, *status));
@@ -149,7 +148,7 @@ int collfs_access(const char* path, int mode) { return collfs_faccessat(AT_FDCWD
 
 int collfs_faccessat(int dirfd, const char* path, int mode, int flags) {
   return run(Operation::access, path, -1, [&](Measure& measure) {
-    Level* const level = levelFor(path);
+    Level* const level = levelFor(Operation::access, path);
     if (level == nullptr) return faccessat(dirfd, path, mode, flags);
     return outcome(askAccess(*level, measure, placeOf(dirfd, path), mode, flags));
   });
@@ -161,7 +160,7 @@ ssize_t collfs_readlink(const char* path, char* buffer, size_t bytes) {
 
 ssize_t collfs_readlinkat(int dirfd, const char* path, char* buffer, size_t bytes) {
   return run(Operation::readlink, path, ssize_t{-1}, [&](Measure& measure) -> ssize_t {
-    Level* const level = levelFor(path);
+    Level* const level = levelFor(Operation::readlink, path);
     if (level == nullptr) return readlinkat(dirfd, path, buffer, bytes);
     std::string target;
     const int code = askLink(*level, measure, placeOf(dirfd, path), target);
@@ -175,9 +174,9 @@ ssize_t collfs_readlinkat(int dirfd, const char* path, char* buffer, size_t byte
 
 char* collfs_realpath(const char* path, char* resolved) {
   return run(Operation::realpath, path, static_cast<char*>(nullptr), [&](Measure& measure) {
-    // As realpath.
-    if (path == nullptr) throw walla::PosixError(EINVAL, "realpath", "");
     Level* const level = collectiveLevel();
+    // As libc's.
+    if (path == nullptr) refuseName(level, Operation::realpath, false, EINVAL);
     if (level == nullptr) return realpath(path, resolved);
     std::string found;
     if (outcome(askRealPath(*level, measure, placeOf(AT_FDCWD, path), found)) != 0) {

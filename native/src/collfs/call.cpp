@@ -38,6 +38,7 @@ std::uint64_t Call::hash(std::uint64_t seed) const {
 std::string Call::text() const {
   std::string text = std::string(nameOf(operation)) + "(";
   if (!path.empty()) text += "\"" + path + "\"";
+  if (names == 0) text += "NULL";
   if (names > 1) text += " and " + std::to_string(names - 1) + " more";
   if (flags != 0) {
     char number[32];

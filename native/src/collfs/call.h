@@ -47,7 +47,7 @@ struct Call {
   std::int64_t flags = 0;
   /// More that has to be the same, such as the other paths of a batch.
   std::uint64_t more = 0;
-  /// How many names it is about.
+  /// How many names it is about; 0 if the program gave NULL for one.
   std::uint64_t names = 1;
 
   std::uint64_t hash(std::uint64_t seed) const;

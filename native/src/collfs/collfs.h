@@ -197,7 +197,7 @@ COLLFS_API int collfs_openat(int dirfd, const char* path, int flags, ... /* mode
 /* Collective. Opens many files in one round, 1,024 at a time. flags as for a collective open.
    fds[i] is a descriptor, or -1 with errors[i] root's errno; errors[i] is 0 for a descriptor.
    Returns the number of descriptors. -1: nothing was opened, for a reason with a code as above, or
-   EFAULT on a rank that passes NULL for a name.
+   EFAULT where all ranks pass NULL for a name.
    With an empty stack: open in a loop. */
 COLLFS_API ssize_t collfs_open_many(size_t count, const char* const* paths, int flags, int* fds,
                                     int* errors);

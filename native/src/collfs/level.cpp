@@ -116,6 +116,9 @@ void throwFailure(const Call& call, const Trouble& trouble) {
   std::string hint;
   if (code == EMFILE) hint = "raise the limit of open files on that rank (ulimit -n)";
   if (code == ENOMEM || code == ENOSPC) hint = "that node has too little free memory for the file";
+  if (call.operation == Operation::push && (code == EROFS || code == EACCES || code == ENOENT)) {
+    hint = "let /dev/shm, /tmp, /run, /var/tmp or $TMPDIR be writable on that node";
+  }
   throw Failure(ERR_COLLFS_LOCAL, code, trouble.rank,
                 call.text() + ": " + errnoName(code) + ": " + std::strerror(code) + where, hint);
 }
@@ -255,6 +258,10 @@ Bytes Level::fetch(const Call& call, const Bytes& atRoot, std::uint64_t bytes) {
   agree(call, local(code));
   comm_.bcast(blob.data(), static_cast<std::int64_t>(bytes), root());
   return blob;
+}
+
+void Level::refuse(const Call& call, bool compared, int errorNumber) {
+  round(call, local(errorNumber), compared || settings_.checked, nullptr, nullptr);
 }
 
 void Level::setRoot(int root) {

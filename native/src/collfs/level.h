@@ -62,6 +62,10 @@ class Level {
   void agree(const Call& call, const Trouble& mine);
   /// As agree, but root's plain errno is returned.
   Trouble conclude(const Call& call, const Trouble& mine);
+  /// For a call that this rank cannot make, for want of a name: ranks that make another one learn
+  /// of it, and those of the unchecked mode get their answer, or `errorNumber` if this is root.
+  /// @param compared whether calls of this kind are compared in any mode
+  void refuse(const Call& call, bool compared, int errorNumber);
   void setRoot(int root);
   /// Before the destructor.
   void pop();

@@ -84,6 +84,8 @@ int NextCopy::prepare(bool head, ProcessDescriptors& descriptors) {
 }
 
 void NextCopy::prepareSpare(ProcessDescriptors& own) {
+  // The last descriptor of a file that was read and closed: to free it takes as long as to fill it.
+  filled_.reset();
   // If this fails, so will prepare(), which says why.
   if (!spare_.writable.valid()) make(spare_, own);
 }
@@ -108,7 +110,7 @@ void NextCopy::hear(Reader& fromHead) {
 int NextCopy::fill(const Bytes& content) {
   int code = writeFully(writable_.get(), content.data(), content.size(), 0);
   if (code == 0) code = seal(writable_.get());
-  writable_.reset();
+  filled_ = std::move(writable_);
   return code;
 }
 

@@ -46,7 +46,8 @@ class NextCopy {
   /// @param descriptors of a head: its own; of others: their head's
   /// @returns 0 or errno; ESTALE if the head has announced nothing
   int prepare(bool head, ProcessDescriptors& descriptors);
-  /// On a head, when there is time: what the open after this one will need.
+  /// On a head, when there is time: lets go of what the last open filled, and makes what the one
+  /// after this will need.
   void prepareSpare(ProcessDescriptors& own);
 
   /// On the head, for the other ranks of its node.
@@ -85,6 +86,8 @@ class NextCopy {
   UniqueFd writable_;
   UniqueFd readable_;
   Pair spare_;
+  /// Of the file before, which is let go where ranks wait for each other anyway.
+  UniqueFd filled_;
   std::uint64_t serial_ = 0;
   Announcement heard_;
 };

@@ -192,6 +192,16 @@ Level& requireLevel(Operation operation) {
   return *level;
 }
 
+void refuseName(Level* level, Operation operation, bool compared, int errorNumber) {
+  if (level != nullptr) {
+    Call call{operation, ""};
+    call.names = 0;
+    trace(*level, call);
+    level->refuse(call, compared, errorNumber);
+  }
+  throw PosixError(errorNumber, nameOf(operation), "");
+}
+
 int topOr(int otherwise, int (*ask)(const Level&)) {
   Session& s = session();
   if (!ownProcess(s)) return otherwise;

@@ -43,6 +43,11 @@ std::size_t depth();
 Level* collectiveLevel();
 /// As above, where libc has nothing to offer. @throws also Failure ERR_COLLFS_STATE
 Level& requireLevel(Operation operation);
+/// For a call with NULL for a name, which libc's declarations leave undefined. Collective if
+/// `level` is not null. @throws PosixError with `errorNumber`, or Failure
+/// @param compared whether ranks compare calls of this kind in the unchecked mode too
+[[noreturn]] void refuseName(Level* level, Operation operation, bool compared,
+                             int errorNumber = EFAULT);
 /// Asks the communicator on top, on whatever thread; without one, it is `otherwise`.
 int topOr(int otherwise, int (*ask)(const Level&));
 /// What collfs_is_collective says.
