@@ -7,6 +7,12 @@ import type { Assets } from './file-facts.ts';
 const LEFT_OUT = /\/(?:\.git|\.hg|\.svn|\.walla)\/|^\/(?:proc|sys|dev|run)\//;
 
 /**
+ * nft takes what it cannot compute for a name in its own working directory, so that path.relative of such a name leads to
+ * there, and a require of it to whatever lies there.
+ */
+const RELATIVE_CALL = /\brelative(?=\s*\()/g;
+
+/**
  * Takes a closer look at modules that may read files or compute names, with @vercel/nft. It is
  * accurate but slow on whole programs, so it sees single files: their imports are not followed.
  */
@@ -78,8 +84,12 @@ export class AssetFinder {
 }
 
 /** A FIFO would make the reader wait, and a device such as /dev/zero never ends. */
-async function readRegularFile(path: string): Promise<Buffer | null> {
-  return statSync(path, { throwIfNoEntry: false })?.isFile() ? readFile(path) : null;
+async function readRegularFile(path: string): Promise<string | Buffer | null> {
+  if (!statSync(path, { throwIfNoEntry: false })?.isFile()) return null;
+  const content = await readFile(path);
+  return content.includes('relative')
+    ? content.toString().replace(RELATIVE_CALL, '_relative')
+    : content;
 }
 
 /** Shared libraries hang from the addon that was found, which hangs from the module. */
