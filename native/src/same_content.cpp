@@ -20,8 +20,7 @@ constexpr size_t kReadBytes = size_t{128} << 10;
 size_t readAt(int fd, char* target, size_t wanted, uint64_t offset) {
   size_t done = 0;
   while (done < wanted) {
-    const ssize_t got =
-        pread(fd, target + done, wanted - done, static_cast<off_t>(offset + done));
+    const ssize_t got = pread(fd, target + done, wanted - done, static_cast<off_t>(offset + done));
     if (got < 0 && errno == EINTR) continue;
     if (got <= 0) break;
     done += static_cast<size_t>(got);
