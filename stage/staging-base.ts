@@ -56,6 +56,8 @@ function whyUnusable(path: string): string | undefined {
     return (error as NodeJS.ErrnoException).code;
   }
   if (!stat.isDirectory()) return 'no directory';
+  const open = openToOthers(path);
+  if (open !== undefined) return `others can replace what is in ${formatName(open)}`;
   const uid = process.geteuid?.() ?? 0;
   const bits =
     stat.uid === uid
@@ -63,9 +65,7 @@ function whyUnusable(path: string): string | undefined {
       : process.getegid?.() === stat.gid
         ? (stat.mode >> 3) & 7
         : stat.mode & 7;
-  if (uid !== 0 && (bits & 3) !== 3) return 'not to be written by this user';
-  const open = openToOthers(path);
-  return open === undefined ? undefined : `others can replace what is in ${formatName(open)}`;
+  return uid !== 0 && (bits & 3) !== 3 ? 'not to be written by this user' : undefined;
 }
 
 /**

@@ -5,8 +5,8 @@
  * when the program ends: each module is compiled once more, which V8 answers from its own cache of compiled sources, with
  * the functions that have been called since. Nothing is evaluated again.
  *
- * The caches go to $WALLA_CODE_CACHE/program; those of children and workers, made as Node.js makes them, to
- * $WALLA_CODE_CACHE/others. A Node.js that imports asynchronously cannot do this: then there is no file `complete`.
+ * The caches go to $_WALLA_CODE_CACHE/program; those of children and workers, made as Node.js makes them, to
+ * $_WALLA_CODE_CACHE/others. A Node.js that imports asynchronously cannot do this: then there is no file `complete`.
  */
 const fs = require('node:fs');
 const Module = require('node:module');
@@ -14,7 +14,7 @@ const path = require('node:path');
 const v8 = require('node:v8');
 const { isMainThread } = require('node:worker_threads');
 
-const directory = process.env.WALLA_CODE_CACHE;
+const directory = process.env._WALLA_CODE_CACHE;
 const others = path.join(directory, 'others');
 if (!isMainThread) Module.enableCompileCache(others);
 else if (process.env.NODE_COMPILE_CACHE !== others) start();

@@ -82,7 +82,7 @@ function readCaches(
 function runProgram(entry: string, scratch: string, run: CodeCacheRun): string[] {
   if (importsAtOnce) {
     const maker = fileURLToPath(new URL('./code-cache-maker.cjs', import.meta.url));
-    start(entry, run, ['-r', maker], { WALLA_CODE_CACHE: scratch });
+    start(entry, run, ['-r', maker], { _WALLA_CODE_CACHE: scratch });
     if (existsSync(join(scratch, 'complete')))
       return [join(scratch, 'others'), join(scratch, 'program')];
   }
