@@ -7,16 +7,20 @@ import { Application, mpis, packProgram, runStaged } from '../run-node.ts';
 const PROGRAM = `
 import { readFileSync } from 'node:fs';
 import { Worker } from 'node:worker_threads';
-const worker = new Worker(new URL('./worker.mjs', import.meta.url));
-await new Promise((resolve, reject) => worker.once('exit', resolve).once('error', reject));
 const rank = process.env.OMPI_COMM_WORLD_RANK ?? process.env.PMI_RANK;
+// One each: a rank that writes truncates what another one may be reading.
+const texts = [new URL('./text-0.txt', import.meta.url), new URL('./text-1.txt', import.meta.url)];
+const workerData = texts[rank].href;
+const worker = new Worker(new URL('./worker.mjs', import.meta.url), { workerData });
+await new Promise((resolve, reject) => worker.once('exit', resolve).once('error', reject));
 const addons = new Set(readFileSync('/proc/self/maps', 'utf8').match(/[^/\\s]*\\.node$/gm));
-const text = readFileSync(new URL('./text.txt', import.meta.url), 'utf8');
+const text = readFileSync(texts[rank], 'utf8');
 console.log(['rank', rank, ...addons, text].join(' '));
 `;
 const WORKER = `
 import { writeFileSync } from 'node:fs';
-writeFileSync(new URL('./text.txt', import.meta.url), 'written by the worker');
+import { workerData } from 'node:worker_threads';
+writeFileSync(new URL(workerData), 'written by the worker');
 `;
 
 describe('a rank that is not root', () => {
@@ -25,7 +29,8 @@ describe('a rank that is not root', () => {
     app = new Application({
       'app.mjs': PROGRAM,
       'worker.mjs': WORKER,
-      'text.txt': 'as packed',
+      'text-0.txt': 'as packed',
+      'text-1.txt': 'as packed',
     });
     packProgram(app.path('app.mjs'), app.path('app.walla'));
   });

@@ -25,8 +25,14 @@ UniqueFd makeMemoryFile() {
 }
 
 int seal(int fd) {
-  constexpr int kSeals = F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL;
-  return fcntl(fd, F_ADD_SEALS, kSeals) == 0 ? 0 : errno;
+  constexpr int kSeals = F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL;
+  // Against writes that begin from now on, and nobody has mapped the file to write. The seal
+  // against all looks at each page, and is EBUSY where the kernel has one in hand, as when it moves
+  // memory.
+  if (fcntl(fd, F_ADD_SEALS, kSeals | F_SEAL_FUTURE_WRITE) == 0) return 0;
+  if (errno != EINVAL) return errno;
+  // Kernels before 5.1 know that one alone.
+  return fcntl(fd, F_ADD_SEALS, kSeals | F_SEAL_WRITE) == 0 ? 0 : errno;
 }
 
 int writeFully(int fd, const std::uint8_t* data, std::size_t bytes, std::int64_t offset) {
