@@ -3,7 +3,14 @@ import { describe, test } from 'node:test';
 import { compile } from 'vega-lite';
 import { parse, View } from 'vega';
 import { phaseChart, progression, requestChart, timeChart } from '../../bench/charts.ts';
-import { adjustedSeconds, layoutsOf, type Results, type Row, rowsOf } from '../../bench/results.ts';
+import {
+  adjustedSeconds,
+  byRound,
+  layoutsOf,
+  type Results,
+  type Row,
+  rowsOf,
+} from '../../bench/results.ts';
 import { noRequests } from '../../bench/sharedfs/shared-fs.ts';
 import { median, ratio } from '../../bench/statistics.ts';
 
@@ -37,6 +44,7 @@ const results: Results = {
   rounds: 2,
   contenders: { plain: '', 'walla packed': '' },
   left: {},
+  failures: [],
   rows: [
     row('plain', 4, 1, 1, 30),
     row('plain', 4, 1, 0, 20),
