@@ -123,13 +123,14 @@ function waiting(results: Results, layout: Layout): number | undefined {
   return ratio(byRound(results, 'plain', layout, serverSeconds), below)?.median;
 }
 
-/** Says which jobs came to no result, and who was left out. */
+/** Says which jobs came to no result, and who was left out; each has been said in full when it happened. */
 export function printFailures({ failures, left }: Results): void {
+  const first = (why: string): string => why.split('\n')[0] ?? '';
   for (const { contender, nodes, ranks, round, why } of failures)
     console.log(
-      `failed: ${contender}, ${nodes} nodes x ${ranks} ranks, round ${round + 1}: ${why}`,
+      `failed: ${contender}, ${nodes} nodes x ${ranks} ranks, round ${round + 1}: ${first(why)}`,
     );
-  for (const [name, why] of Object.entries(left)) console.log(`left out: ${name}: ${why}`);
+  for (const [name, why] of Object.entries(left)) console.log(`left out: ${name}: ${first(why)}`);
 }
 
 function bar(what: string, value: number | undefined, wanted: string): void {
