@@ -98,9 +98,9 @@ export async function runJob(
       tmpfs[index] = Math.max(tmpfs[index] ?? 0, tmpfsBytes(node));
     });
   }, SAMPLE_MS);
-  let late = false;
+  const limit = { passed: false };
   const timer = setTimeout(() => {
-    late = true;
+    limit.passed = true;
     child.kill('SIGTERM');
     // Whoever does not listen goes with the nodes; who holds the pipes must not hold this.
     setTimeout(() => [stdout, stderr].forEach((pipe) => pipe.destroy()), GRACE_MS).unref();
@@ -108,7 +108,7 @@ export async function runJob(
   const code = await new Promise((resolve) => child.once('close', resolve));
   clearTimeout(timer);
   clearInterval(sampler);
-  if (late) throw new Error(`the job took longer than ${timeoutMs / 1000} s\n${errors}`);
+  if (limit.passed) throw new Error(`the job took longer than ${timeoutMs / 1000} s\n${errors}`);
   if (code !== 0) throw new Error(`the job ended with ${String(code)}\n${errors}`);
   if (firstLineMs.size !== nodes * ranks)
     throw new Error(`first lines of ${firstLineMs.size} ranks\n${errors}`);
