@@ -76,7 +76,8 @@ const squeeze = {
   minifyIdentifiers: true,
   lineLimit: 120,
 };
-const hooksThread = { ...common, format: 'esm' };
+// Node.js asks for no package.json to know what a .mjs is.
+const hooksThread = { ...common, format: 'esm', outExtension: { '.js': '.mjs' } };
 // The rest is for one process per job: shared chunks, npm packages as installed.
 const library = {
   ...common,

@@ -25,6 +25,8 @@ export interface Probe {
 }
 
 const SAMPLE_MS = 25;
+/** For the end of a job that is told to end. */
+const GRACE_MS = 10_000;
 
 /** Loaded last before the program, from a local disk, in every contender alike. */
 const PROBE = `
@@ -96,10 +98,17 @@ export async function runJob(
       tmpfs[index] = Math.max(tmpfs[index] ?? 0, tmpfsBytes(node));
     });
   }, SAMPLE_MS);
-  const timer = setTimeout(() => child.kill('SIGTERM'), timeoutMs);
+  const limit = { passed: false };
+  const timer = setTimeout(() => {
+    limit.passed = true;
+    child.kill('SIGTERM');
+    // Whoever does not listen goes with the nodes; who holds the pipes must not hold this.
+    setTimeout(() => [stdout, stderr].forEach((pipe) => pipe.destroy()), GRACE_MS).unref();
+  }, timeoutMs);
   const code = await new Promise((resolve) => child.once('close', resolve));
   clearTimeout(timer);
   clearInterval(sampler);
+  if (limit.passed) throw new Error(`the job took longer than ${timeoutMs / 1000} s\n${errors}`);
   if (code !== 0) throw new Error(`the job ended with ${String(code)}\n${errors}`);
   if (firstLineMs.size !== nodes * ranks)
     throw new Error(`first lines of ${firstLineMs.size} ranks\n${errors}`);

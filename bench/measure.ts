@@ -82,8 +82,11 @@ export async function measure(
   try {
     run = await runJob(site, job, layout, timeoutMs);
   } finally {
-    await contender.after?.(nodes, site);
-    report = await shared.unmount();
+    try {
+      await contender.after?.(nodes, site);
+    } finally {
+      report = await shared.unmount();
+    }
   }
   return {
     seconds: (Math.max(...run.firstLineMs.values()) - run.startMs) / 1000,

@@ -1,4 +1,6 @@
 /** What `npm run bench` writes and `npm run bench:plot` reads. */
+import { mkdirSync, renameSync, writeFileSync } from 'node:fs';
+import { dirname } from 'node:path';
 import type { Measurement } from './measure.ts';
 import type { SharedFsOptions } from './sharedfs/shared-fs.ts';
 
@@ -13,6 +15,13 @@ export interface Row extends Layout, Measurement {
   round: number;
 }
 
+/** A job that came to no result. */
+export interface Failure extends Layout {
+  contender: string;
+  round: number;
+  why: string;
+}
+
 export interface Results {
   when: string;
   machine: { cpu: string; cores: number; load: number[] };
@@ -23,9 +32,18 @@ export interface Results {
   rounds: number;
   /** What each isolates, by name, in the order of the tables. */
   contenders: Record<string, string>;
-  /** Why others were not measured, by name. */
+  /** Why others were not measured, or from some round on no more, by name. */
   left: Record<string, string>;
+  failures: Failure[];
   rows: Row[];
+}
+
+/** Leaves the results before it whole when it is interrupted. */
+export function writeResults(file: string, results: Results): void {
+  mkdirSync(dirname(file), { recursive: true });
+  const aside = `${file}.${process.pid}`;
+  writeFileSync(aside, JSON.stringify(results, null, 1));
+  renameSync(aside, file);
 }
 
 /** The rounds of one contender on one layout, in their order. */
@@ -33,6 +51,20 @@ export function rowsOf(results: Results, contender: string, { nodes, ranks }: La
   return results.rows
     .filter((row) => row.contender === contender && row.nodes === nodes && row.ranks === ranks)
     .sort((a, b) => a.round - b.round);
+}
+
+/** The same as one value for each round, NaN where the round failed: for ratios of equal rounds. */
+export function byRound(
+  results: Results,
+  contender: string,
+  layout: Layout,
+  pick: (row: Row) => number,
+): number[] {
+  const rows = rowsOf(results, contender, layout);
+  return Array.from({ length: results.rounds }, (_, round) => {
+    const row = rows.find((each) => each.round === round);
+    return row ? pick(row) : NaN;
+  });
 }
 
 /** All layouts that were measured. */

@@ -1,5 +1,12 @@
 import { reference } from './contenders/index.ts';
-import { adjustedSeconds, type Layout, type Results, type Row, rowsOf } from './results.ts';
+import {
+  adjustedSeconds,
+  byRound,
+  type Layout,
+  type Results,
+  type Row,
+  rowsOf,
+} from './results.ts';
 import { kinds, requestCount } from './sharedfs/shared-fs.ts';
 import { median, ratio } from './statistics.ts';
 
@@ -10,7 +17,7 @@ const seconds = (row: Row): number => row.seconds;
 export function printTable(results: Results, layout: Layout): void {
   const { nodes, ranks } = layout;
   const { metadataUs, cacheSeconds } = results.server;
-  const below = of(rowsOf(results, reference.name, layout), seconds);
+  const below = byRound(results, reference.name, layout, seconds);
   console.log(
     `\n${nodes} nodes x ${ranks} ranks, Node.js ${results.node}, ${results.program}, ${metadataUs} us a request, ` +
       `caches of ${cacheSeconds} s, ${results.rounds} rounds`,
@@ -40,7 +47,7 @@ export function printTable(results: Results, layout: Layout): void {
       median(time).toFixed(2),
       Math.min(...time).toFixed(2),
       Math.max(...time).toFixed(2),
-      ratio(time, below)?.median.toFixed(2) ?? '',
+      ratio(byRound(results, name, layout, seconds), below)?.median.toFixed(2) ?? '',
       middle((row) => requestCount(row.root.boot)),
       middle((row) => requestCount(row.root.after)),
       middle((row) => requestCount(row.others.boot)),
@@ -72,10 +79,9 @@ export function printTable(results: Results, layout: Layout): void {
 export function printBars(results: Results): void {
   const most = { nodes: 4, ranks: 4 };
   const against = (name: string, pick: (row: Row) => number) =>
-    ratio(of(rowsOf(results, name, most), pick), of(rowsOf(results, reference.name, most), pick))
-      ?.median;
+    ratio(byRound(results, name, most, pick), byRound(results, reference.name, most, pick))?.median;
   const floor = (name: string) =>
-    ratio(of(rowsOf(results, name, most), seconds), of(rowsOf(results, 'nothing', most), seconds))
+    ratio(byRound(results, name, most, seconds), byRound(results, 'nothing', most, seconds))
       ?.median;
   const packed = rowsOf(results, reference.name, most);
   const prestaged = rowsOf(results, 'walla prestaged', most);
@@ -84,8 +90,8 @@ export function printBars(results: Results): void {
   );
   const grown = (pick: (row: Row) => number) =>
     ratio(
-      of(rowsOf(results, reference.name, { nodes: 8, ranks: perNode ?? 1 }), pick),
-      of(rowsOf(results, reference.name, { nodes: 1, ranks: perNode ?? 1 }), pick),
+      byRound(results, reference.name, { nodes: 8, ranks: perNode ?? 1 }, pick),
+      byRound(results, reference.name, { nodes: 1, ranks: perNode ?? 1 }, pick),
     )?.median;
   console.log('\nbars (4 nodes x 4 ranks)');
   bar('plain / walla packed', against('plain', seconds), '>= 20');
@@ -113,8 +119,18 @@ function waiting(results: Results, layout: Layout): number | undefined {
       const us = (requestCount(counts) - transfers) * metadataUs + transfers * readUs;
       return total + us / 1e6;
     }, 0);
-  const below = of(rowsOf(results, reference.name, layout), seconds);
-  return ratio(of(rowsOf(results, 'plain', layout), serverSeconds), below)?.median;
+  const below = byRound(results, reference.name, layout, seconds);
+  return ratio(byRound(results, 'plain', layout, serverSeconds), below)?.median;
+}
+
+/** Says which jobs came to no result, and who was left out; each has been said in full when it happened. */
+export function printFailures({ failures, left }: Results): void {
+  const first = (why: string): string => why.split('\n')[0] ?? '';
+  for (const { contender, nodes, ranks, round, why } of failures)
+    console.log(
+      `failed: ${contender}, ${nodes} nodes x ${ranks} ranks, round ${round + 1}: ${first(why)}`,
+    );
+  for (const [name, why] of Object.entries(left)) console.log(`left out: ${name}: ${first(why)}`);
 }
 
 function bar(what: string, value: number | undefined, wanted: string): void {

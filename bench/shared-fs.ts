@@ -7,13 +7,15 @@
  * of them runs once, from cold caches, in an order that turns from round to round. docs/benchmarks.md explains the
  * results; `npm run bench:plot` draws them.
  *
+ * Results are written after every round, so that a run that is interrupted keeps what it has.
+ *
  * Without options: few layouts and contenders, 3 rounds. --full: all contenders at 1, 2, 4 and 8 nodes with 1, 2 and
  * 4 ranks each, in 5 rounds. More ranks than 32 say little on this machine: they share its processors.
  */
 import { execFileSync } from 'node:child_process';
-import { cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { cpus, loadavg, tmpdir } from 'node:os';
-import { dirname, join, relative } from 'node:path';
+import { join, relative } from 'node:path';
 import { parseArgs } from 'node:util';
 import { Cluster } from '../test/cluster/cluster.ts';
 import { nodeVersions } from '../test/node-versions/index.ts';
@@ -21,12 +23,14 @@ import { packageRoot } from '../test/run-node.ts';
 import type { Contender, Job, Site } from './contenders/contender.ts';
 import { contenders as all, quick } from './contenders/index.ts';
 import { measure } from './measure.ts';
-import type { Layout, Results } from './results.ts';
-import { printBars, printTable } from './shared-fs-table.ts';
+import { type Layout, type Results, writeResults } from './results.ts';
+import { printBars, printFailures, printTable } from './shared-fs-table.ts';
 import { SharedFs, type SharedFsOptions } from './sharedfs/shared-fs.ts';
 
 const SHM_SIZE = '1g';
 const TIMEOUT_MS = 600_000;
+/** A contender is left out of what follows when it has failed so often, one time after the other. */
+const MOST_FAILURES = 2;
 
 const { values: options } = parseArgs({
   options: {
@@ -77,14 +81,14 @@ if (reason !== undefined || !node) {
   process.exit(1);
 }
 
+/** How often a contender has failed since it last did not, by name. */
+const failuresInTurn = new Map<string, number>();
 const scratch = mkdtempSync(join(tmpdir(), 'walla-bench-'));
 process.once('exit', () => rmSync(scratch, { recursive: true, force: true }));
 // The cluster ends with this process, however it ends.
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(1));
-const cluster = await Cluster.start({
-  nodes: Math.max(...layouts.map(({ nodes }) => nodes)),
-  shm: SHM_SIZE,
-});
+const file = options.json ?? defaultResultFile();
+const site = makeSite(await startCluster());
 try {
   const results: Results = {
     when: new Date().toISOString(),
@@ -95,23 +99,24 @@ try {
     rounds,
     contenders: {},
     left: {},
+    failures: [],
     rows: [],
   };
-  const site = makeSite();
-  const jobs = await prepare(site, results);
-  await runAll(site, jobs, results);
+  await runAll(site, await prepare(site, results), results);
   for (const layout of layouts) printTable(results, layout);
   printBars(results);
-  const file = options.json ?? defaultResultFile();
-  mkdirSync(dirname(file), { recursive: true });
-  writeFileSync(file, JSON.stringify(results, null, 1));
+  printFailures(results);
   console.log(`raw results: ${file}`);
 } finally {
-  await cluster.stop();
+  await site.cluster.stop();
+}
+
+function startCluster(): Promise<Cluster> {
+  return Cluster.start({ nodes: Math.max(...layouts.map(({ nodes }) => nodes)), shm: SHM_SIZE });
 }
 
 /** The application as it is after npm install, walla included, in a directory of its own. */
-function makeSite(): Site {
+function makeSite(cluster: Cluster): Site {
   if (!node) throw new Error('no Node.js');
   const shared = join(scratch, 'shared');
   const local = join(scratch, 'local');
@@ -139,13 +144,15 @@ async function prepare(site: Site, results: Results): Promise<[Contender, Job][]
   const jobs: [Contender, Job][] = [];
   for (const contender of all) {
     if (!wanted.includes(contender.name)) continue;
-    const job = await contender.prepare(site);
+    const startMs = performance.now();
+    const job = await contender.prepare(site).catch(messageOf);
     if (typeof job === 'string') {
       results.left[contender.name] = job;
       console.log(`not measured: ${contender.name}: ${job}`);
     } else {
       results.contenders[contender.name] = contender.isolates;
       jobs.push([contender, job]);
+      console.log(`prepared: ${contender.name} (${secondsSince(startMs)} s)`);
     }
   }
   return jobs;
@@ -158,11 +165,12 @@ async function runAll(site: Site, jobs: [Contender, Job][], results: Results): P
         const [contender, job] = jobs[(turn + round) % jobs.length] ?? [];
         if (contender && job) await runOne(site, contender, job, layout, round, results);
       }
+      writeResults(file, results);
     }
   }
 }
 
-/** A contender that fails once is left out of the tables, with the reason. */
+/** A job that fails is said and tried again in the next round. What it left on the nodes goes with them. */
 async function runOne(
   site: Site,
   contender: Contender,
@@ -174,14 +182,30 @@ async function runOne(
   const { name } = contender;
   if (name in results.left) return;
   const where = `${layout.nodes} nodes x ${layout.ranks} ranks, round ${round + 1}`;
+  const startMs = performance.now();
   try {
     const measured = await measure(contender, job, site, layout, server, TIMEOUT_MS);
     results.rows.push({ ...layout, contender: name, round, ...measured });
-    console.log(`${where}: ${name}: ${measured.seconds.toFixed(2)} s`);
+    failuresInTurn.delete(name);
+    console.log(`${where}: ${name}: ${measured.seconds.toFixed(2)} s of ${secondsSince(startMs)}`);
   } catch (error) {
-    results.left[name] = error instanceof Error ? error.message : String(error);
-    console.log(`${where}: ${name} failed: ${results.left[name]}`);
+    const why = messageOf(error);
+    results.failures.push({ ...layout, contender: name, round, why });
+    const failed = (failuresInTurn.get(name) ?? 0) + 1;
+    failuresInTurn.set(name, failed);
+    if (failed >= MOST_FAILURES) results.left[name] = why;
+    console.log(`${where}: ${name} failed after ${secondsSince(startMs)} s: ${why}`);
+    await site.cluster.stop();
+    site.cluster = await startCluster();
   }
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
+
+function secondsSince(startMs: number): string {
+  return ((performance.now() - startMs) / 1000).toFixed(1);
 }
 
 function defaultResultFile(): string {

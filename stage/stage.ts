@@ -253,7 +253,7 @@ function install(
     attachment,
     entry,
     shadow: options.shadow,
-    hooksThreadFile: `${packageDirectory()}/dist/hooks-thread.js`,
+    hooksThreadFile: `${packageDirectory()}/dist/hooks-thread.mjs`,
     keepReport:
       report &&
       ((lookup) => startReport(image, roots, report, isRank ? () => lookup.hits : undefined)),

@@ -116,11 +116,16 @@ export class SharedFs {
       `--cache-seconds=${options.cacheSeconds ?? 0}`,
     ];
     try {
-      for (const node of nodes) {
+      const begun = nodes.map((node) => {
         const trace = options.trace ? [`--trace=${join(scratch, node.name)}.trace`] : [];
-        const child = node.spawn([program, ...words, ...trace, directory], { cwd: '/' });
-        shared.#mounts.set(node.name, await ready(child));
-      }
+        return ready(node.spawn([program, ...words, ...trace, directory], { cwd: '/' }));
+      });
+      const mounts = await Promise.allSettled(begun);
+      mounts.forEach((mount, index) => {
+        const node = nodes[index];
+        if (node && mount.status === 'fulfilled') shared.#mounts.set(node.name, mount.value);
+      });
+      await Promise.all(begun);
       return shared;
     } catch (error) {
       await shared.unmount().catch(() => undefined);

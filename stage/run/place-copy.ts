@@ -12,7 +12,7 @@ import { chooseExecutableBase } from '../staging-base.ts';
 import { type HeldImage, StagingDirectory } from '../staging-directory.ts';
 
 /** What a rank, its workers and its children load; the packer and the downloader stay where walla is installed. */
-const NEEDED = ['dist/stage.cjs', 'dist/hooks-thread.js', 'dist/report.cjs', addonFile('walla')];
+const NEEDED = ['dist/stage.cjs', 'dist/hooks-thread.mjs', 'dist/report.cjs', addonFile('walla')];
 /** There if this walla was built for that MPI. */
 const WHERE_BUILT = [addonFile('mpi-openmpi'), addonFile('mpi-mpich')];
 

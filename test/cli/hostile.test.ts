@@ -173,7 +173,7 @@ describe('prestaging among hostile neighbours', { skip: whyNotTwoUsers() }, () =
   test('a copy that no longer has the bytes its name says is refused', () => {
     const stage = () => asUser([cli, 'stage', '--json', archive]);
     const { copies } = JSON.parse(stage().stdout) as { copies: [string] };
-    const file = join(copies[0], 'dist/hooks-thread.js');
+    const file = join(copies[0], 'dist/hooks-thread.mjs');
     chmodSync(file, 0o600);
     writeFileSync(file, 'changed');
     const { status, stderr } = stage();

@@ -176,7 +176,7 @@ export function differing(plain: readonly string[], staged: readonly string[]): 
  * both differ where walla answers instead, and nothing else may.
  */
 function withoutLocations(stderr: string): string {
-  const own = '\\S*/dist/(?:stage\\.cjs|hooks-thread\\.js)';
+  const own = '\\S*/dist/(?:stage\\.cjs|hooks-thread\\.mjs)';
   return stderr
     .replace(/^walla: using .* although it is out of date: .*\n/gm, '')
     .replace(/^\(node:\d+\)/gm, '(node:PID)')

@@ -1,9 +1,20 @@
 import assert from 'node:assert/strict';
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { compile } from 'vega-lite';
 import { parse, View } from 'vega';
 import { phaseChart, progression, requestChart, timeChart } from '../../bench/charts.ts';
-import { adjustedSeconds, layoutsOf, type Results, type Row, rowsOf } from '../../bench/results.ts';
+import {
+  adjustedSeconds,
+  byRound,
+  layoutsOf,
+  type Results,
+  type Row,
+  rowsOf,
+  writeResults,
+} from '../../bench/results.ts';
 import { noRequests } from '../../bench/sharedfs/shared-fs.ts';
 import { median, ratio } from '../../bench/statistics.ts';
 
@@ -37,6 +48,7 @@ const results: Results = {
   rounds: 2,
   contenders: { plain: '', 'walla packed': '' },
   left: {},
+  failures: [],
   rows: [
     row('plain', 4, 1, 1, 30),
     row('plain', 4, 1, 0, 20),
@@ -64,6 +76,25 @@ describe('the numbers of the benchmark', () => {
       max: 6,
     });
     assert.equal(ratio([1], []), undefined);
+  });
+
+  test('a round that failed has no value, and the others keep their numbers', () => {
+    const seconds = (name: string, nodes: number) =>
+      byRound(results, name, { nodes, ranks: 1 }, (each) => each.seconds);
+    assert.deepEqual(seconds('plain', 4), [20, 30]);
+    assert.deepEqual(seconds('walla packed', 1), [2, NaN]);
+  });
+
+  test('results are written whole, over those of the rounds before', () => {
+    const directory = mkdtempSync(join(tmpdir(), 'walla-results-'));
+    try {
+      const file = join(directory, 'new', 'results.json');
+      for (const rounds of [1, 2]) writeResults(file, { ...results, rounds });
+      assert.deepEqual(JSON.parse(readFileSync(file, 'utf8')), { ...results, rounds: 2 });
+      assert.deepEqual(readdirSync(join(directory, 'new')), ['results.json']);
+    } finally {
+      rmSync(directory, { recursive: true });
+    }
   });
 
   test('adjusted seconds leave each node its own part of the processor time', () => {
