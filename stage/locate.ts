@@ -15,7 +15,7 @@ import { readOptions, type StageOptions } from './options.ts';
 import { packInChild } from './pack-in-child.ts';
 import { processMs } from './process-clock.ts';
 import { givenEntry, resolveEntry } from './program-entry.ts';
-import { beginEarly, checkStale, type StaleCheck } from './stale-check.ts';
+import { begin, checkStale, type StaleCheck } from './stale-check.ts';
 import { isArchiveUrl } from './transport/archive-url.ts';
 
 /**
@@ -35,7 +35,7 @@ export function locateEarly(env: NodeJS.ProcessEnv): void {
     if (isArchiveUrl(path)) return;
     const found = openAt(openFile(path), path, true, [given], [entry]);
     fd = found.fd;
-    beginEarly(found, stale);
+    begin(found, stale);
   } catch {
     // Told by `locate`, to all ranks.
   } finally {
@@ -56,8 +56,13 @@ export function locate(
   const entries = givenEntries.map(resolveEntry);
   const checked = behindNodeLock ? openChecked(givenEntries, entries, options) : undefined;
   if (checked) return checked;
-  if (options.archive !== undefined)
-    return openNamed(options.archive, givenEntries, entries, options);
+  if (options.archive !== undefined) {
+    const named = openNamed(options.archive, givenEntries, entries, options);
+    // Alone, nobody copies before `place` has waited for the comparison. A report tells of it from the beginning.
+    return behindNodeLock && options.report === undefined
+      ? { ...named, settle: () => settle(named, options) }
+      : settled(named, options);
+  }
   if (entries.length === 0)
     throw new WallaError('ERR_WALLA_NO_ENTRY', 'there is no program file to stage for', {
       hint: 'give node a program file, or name an archive with WALLA_ARCHIVE',
@@ -109,10 +114,25 @@ function openNamed(
   const archive = open(path, given, entries, options);
   try {
     checkPlatform(archive);
-    const stale = compare(archive, options);
-    if (stale.reason !== undefined && options.stale !== 'use')
-      throw new WallaError('ERR_WALLA_STALE', `${archive.path} is out of date: ${stale.reason}`);
-    return { ...archive, stale };
+    begin(archive, options.stale);
+    return archive;
+  } catch (error) {
+    closeSync(archive.fd);
+    throw error;
+  }
+}
+
+/** @throws WallaError ERR_WALLA_STALE */
+function settle(archive: LocatedArchive, options: StageOptions): StaleCheck {
+  const stale = compare(archive, options);
+  if (stale.reason !== undefined && options.stale !== 'use')
+    throw new WallaError('ERR_WALLA_STALE', `${archive.path} is out of date: ${stale.reason}`);
+  return stale;
+}
+
+function settled(archive: LocatedArchive, options: StageOptions): LocatedArchive {
+  try {
+    return { ...archive, stale: settle(archive, options) };
   } catch (error) {
     closeSync(archive.fd);
     throw error;

@@ -29,6 +29,11 @@ export interface LocatedArchive {
   checkedAtNs: bigint | undefined;
   /** How it compares with the source tree; undefined where it was packed just now. */
   stale?: StaleCheck;
+  /**
+   * Waits for the comparison where that is under way still, in threads of its own.
+   * @throws WallaError ERR_WALLA_STALE
+   */
+  settle?: () => StaleCheck;
 }
 
 /** The manifest is small; its member must fit in this. */

@@ -148,6 +148,7 @@ class NodePlacement {
         if (where.nativeBase !== undefined)
           this.#heldNatives ??= holdPublished(where.nativeBase, identity);
         const natives = this.#heldNatives;
+        this.#settle();
         return { image, natives, files: `${(natives ?? image).path}/files`, receivedBytes };
       });
     } catch (error) {
@@ -175,7 +176,10 @@ class NodePlacement {
     const base = chooseBase(candidates);
     this.#directory = new StagingDirectory(base);
     this.#held = this.#directory.hold(this.#plan.identity, true);
-    if (!this.#held) this.#placement = this.#directory.begin(this.#plan.identity, this.#plan.bytes);
+    if (!this.#held) {
+      this.#settle();
+      this.#placement = this.#directory.begin(this.#plan.identity, this.#plan.bytes);
+    }
     this.#openSource();
     if (this.#plan.natives === 0) return;
     const nativeBase = chooseExecutableBase([base, ...candidates]);
@@ -184,6 +188,12 @@ class NodePlacement {
     this.#heldNatives = this.#nativeDirectory.hold(this.#plan.identity, true);
     if (!this.#heldNatives)
       this.#nativePlacement = this.#nativeDirectory.begin(this.#plan.identity, 0);
+  }
+
+  /** What is out of date is neither copied nor used; an image that is here already is found meanwhile. */
+  #settle(): void {
+    const archive = this.#archive;
+    if (archive?.settle) archive.stale ??= archive.settle();
   }
 
   #transfer(leaders: Communicator): number {

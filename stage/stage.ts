@@ -73,7 +73,7 @@ export function stage(
   const job = new Job(world, times);
   faultAt('mpi');
   const options = job.phase('boot', readStageOptions);
-  job.compare(settingsOf(options, release));
+  if (world.size > 1) job.compare(settingsOf(options, release));
   const given = givenEntry();
   // Without MPI the processes of a node cannot agree; a lock lets one of them do the work.
   const { archive, plan, placed } =
@@ -203,10 +203,11 @@ interface AskedProgram {
  * Mostly all ranks run one program: then it costs one broadcast and one reduction.
  */
 function distinctPrograms(world: Communicator, given: string | undefined): AskedProgram[] {
+  const host = hostname();
+  if (world.size === 1) return given === undefined ? [] : [{ given, rank: 0, host, ranks: 1 }];
   const rootGiven = world.bcastJson(given ?? null, 0) as string | null;
   const different = new Float64Array([rootGiven === (given ?? null) ? 0 : 1]);
   world.allreduce(different, 'sum');
-  const host = hostname();
   if (different[0] === 0)
     return given === undefined ? [] : [{ given, rank: 0, host, ranks: world.size }];
   const all = world.gatherJson({ given, host }, 0) ?? [];

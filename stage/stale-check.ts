@@ -37,15 +37,17 @@ const THREADS = 16;
 
 /** A check that is under way. */
 interface BegunCheck {
+  /** What is compared, and how. */
+  key: string;
   check: FreshCheck;
   startMs: number;
 }
 
-let early: (BegunCheck & { key: string }) | undefined;
+let underWay: BegunCheck | undefined;
 
-/** Begins a check whose answer `checkStale` may want later. */
-export function beginEarly(archive: CheckedArchive, stale: StageOptions['stale']): void {
-  early = { key: keyOf(archive, stale), ...begin(archive, stale) };
+/** Begins a check whose answer `checkStale` may want later, unless it is under way. */
+export function begin(archive: CheckedArchive, stale: StageOptions['stale']): void {
+  if (underWay?.key !== keyOf(archive, stale)) underWay = begun(archive, stale);
 }
 
 /**
@@ -54,9 +56,9 @@ export function beginEarly(archive: CheckedArchive, stale: StageOptions['stale']
  *   the tree is not there
  */
 export function checkStale(archive: CheckedArchive, stale: StageOptions['stale']): StaleCheck {
-  const under = early;
-  early = undefined;
-  const { check, startMs } = under?.key === keyOf(archive, stale) ? under : begin(archive, stale);
+  const early = underWay?.key === keyOf(archive, stale) ? underWay : undefined;
+  underWay = undefined;
+  const { check, startMs } = early ?? begun(archive, stale);
   let found: Freshness;
   try {
     found = loadAddon().finishFreshCheck(check);
@@ -82,7 +84,7 @@ export function checkStale(archive: CheckedArchive, stale: StageOptions['stale']
   return { reason: named.join(', ') + more, compared, startMs, ms };
 }
 
-function begin(archive: CheckedArchive, stale: StageOptions['stale']): BegunCheck {
+function begun(archive: CheckedArchive, stale: StageOptions['stale']): BegunCheck {
   const startMs = processMs();
   const check = loadAddon().beginFreshCheck(archive.fd, archive.roots[0] ?? '/', {
     threads: THREADS,
@@ -92,7 +94,7 @@ function begin(archive: CheckedArchive, stale: StageOptions['stale']): BegunChec
     exceptPackages: archive.manifest.packages === 'lockfile',
     exceptZips: archive.manifest.packages === 'pnp',
   });
-  return { check, startMs };
+  return { key: keyOf(archive, stale), check, startMs };
 }
 
 function keyOf({ identity, roots }: CheckedArchive, stale: StageOptions['stale']): string {

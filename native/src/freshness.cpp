@@ -119,7 +119,6 @@ class Comparison {
   Comparison(const Index& index, int rootFd, const FreshnessOptions& options,
              const std::atomic<bool>* abandoned)
       : index_(index),
-        missed_(options.locksOnly ? std::unordered_set<std::string_view>() : namesMissed(index)),
         rootFd_(rootFd),
         options_(options),
         packedNs_(timeOf(options.archiveFd)),
@@ -275,7 +274,13 @@ class Comparison {
     // A package; but not the caches that tools keep there.
     if (isNodeModules(directory.path) && type != DT_REG) return name.front() != '.';
     return name == "node_modules" || name == "package.json" || isCode(name) ||
-           missed_.count(stemOf(name)) > 0;
+           missed().count(stemOf(name)) > 0;
+  }
+
+  /// Made for the first directory that has changed: mostly none has.
+  const std::unordered_set<std::string_view>& missed() const {
+    std::call_once(missedOnce_, [this] { missed_ = namesMissed(index_); });
+    return missed_;
   }
 
   /// Some file systems leave d_type out.
@@ -300,7 +305,8 @@ class Comparison {
   }
 
   const Index& index_;
-  const std::unordered_set<std::string_view> missed_;
+  mutable std::once_flag missedOnce_;
+  mutable std::unordered_set<std::string_view> missed_;
   const int rootFd_;
   const FreshnessOptions options_;
   const int64_t packedNs_;

@@ -169,6 +169,20 @@ describe('an archive that is named', () => {
       }));
   }
 
+  // The image is found while the tree is compared, so that it is there before the answer is.
+  test('is refused although its image is on this node already, or the program runs unstaged', () =>
+    withApp((app, archive) => {
+      const env = { WALLA_ARCHIVE: archive, WALLA_KEEP: '1', WALLA_DIR: app.path('.') };
+      assert.equal(start(app, env).stdout, 'ran\n');
+      app.write('lib.mjs', "console.log('edited', process.env.WALLA_ATTACH);");
+      const refused = start(app, env);
+      assert.match(refused.stderr, /^walla: ERR_WALLA_STALE: .*: lib\.mjs was changed\n/);
+      assert.deepEqual([refused.status, refused.stdout], [1, '']);
+      const unstaged = start(app, { ...env, WALLA_ON_ERROR: 'fallback' });
+      assert.match(unstaged.stderr, /ERR_WALLA_STALE[^]*walla: running unstaged\n$/);
+      assert.deepEqual([unstaged.status, unstaged.stdout], [0, 'edited undefined\nran\n']);
+    }));
+
   test('is used in spite of a change with WALLA_STALE=use, which is said in one line', () =>
     withApp((app, archive) => {
       const env = { WALLA_ARCHIVE: archive, WALLA_STALE: 'use' };
