@@ -1,5 +1,7 @@
 #include "exchange.h"
 
+#include <sched.h>
+
 #include <algorithm>
 #include <cerrno>
 #include <new>
@@ -42,7 +44,8 @@ Answer Exchange::runAtRoot(const Round& round) {
     word.trouble.errorNumber = ENOMEM;
     word.trouble.rank = comm_.rank();
   }
-  if (round.meanwhile) round.meanwhile();
+  // Others wait for root: what can be done later is, unless it has to wait itself.
+  if (round.meanwhile && !wordsAreHere()) round.meanwhile();
   if (round.gather) {
     waitForWords(round);
     mergeWords(word);
@@ -75,7 +78,11 @@ Answer Exchange::runElsewhere(const Round& round) {
     check(MPI_Send(&own_, sizeof own_, MPI_BYTE, tree_.parent, kTagWord, comm_.handle()),
           "MPI_Send");
   }
-  if (round.meanwhile) round.meanwhile();
+  if (round.meanwhile) {
+    // A rank that shares the processor may have its word to send first.
+    sched_yield();
+    round.meanwhile();
+  }
   waitForAnswer(round, request);
 
   Head head;

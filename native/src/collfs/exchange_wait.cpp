@@ -97,6 +97,8 @@ Bytes bytesOf(const void* data, std::size_t bytes) {
 
 }  // namespace
 
+bool Exchange::wordsAreHere() { return testAll(wordRequests_); }
+
 void Exchange::waitForWords(const Round& round) {
   if (wordRequests_.empty()) {
     if (comm_.rank() == tree_.root && round.timeoutSeconds > 0) refuseIfOthersGaveUp(round);
