@@ -14,6 +14,7 @@
 #include "../mpi/check.h"
 #include "chunk_ring.h"
 #include "node_copy.h"
+#include "yielding_wait.h"
 
 namespace walla::collfs {
 
@@ -174,10 +175,6 @@ class Transfer {
       mpi::check(MPI_Cancel(&request), "MPI_Cancel");
       wait(request);
     }
-  }
-
-  static void wait(MPI_Request& request) {
-    mpi::check(MPI_Wait(&request, MPI_STATUS_IGNORE), "MPI_Wait");
   }
 
   ChunkRing::Chunk& nextToSend(std::size_t number) {

@@ -8,6 +8,7 @@
 
 #include "../mpi/check.h"
 #include "exchange_tags.h"
+#include "yielding_wait.h"
 
 namespace walla::collfs {
 
@@ -175,9 +176,7 @@ void Exchange::send(const Answer& answer, bool forHeads, const std::vector<int>&
 }
 
 void Exchange::finishSends() {
-  if (sends_.empty()) return;
-  check(MPI_Waitall(static_cast<int>(sends_.size()), sends_.data(), MPI_STATUSES_IGNORE),
-        "MPI_Waitall");
+  waitAll(sends_);
   sends_.clear();
 }
 
