@@ -1,7 +1,7 @@
 /**
- * npm run bench:collfs [-- --rounds 7 --small-rounds 50 --mib 256 --per-node 1 --keep]
+ * npm run bench:collfs [-- --rounds 7 --small-rounds 50 --mib 256 --per-node 1 --mpi openmpi --keep]
  *
- * collfs_open against bare MPI_Bcast on four nodes of the test cluster, under Open MPI. All rows take turns.
+ * collfs_open against bare MPI_Bcast on four nodes of the test cluster. All rows take turns.
  *
  *   bcast                  MPI_Bcast of the file's bytes into memory that is there already
  *   bcast_into_new_memory  the same into memory that has just been mapped, as a copy of a file must be
@@ -12,7 +12,7 @@
  *   plain_open_read_close  the same by libc on every rank, from this machine's page cache
  *
  * The nodes share this machine's processors, so what counts is the ratio of rows, not their speed.
- * --keep writes bench/runs/<date>/collfs.json.
+ * --keep writes bench/runs/<date>/collfs.json, of MPICH collfs-mpich.json.
  */
 import { execFileSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
@@ -44,10 +44,14 @@ const { values: options } = parseArgs({
     'small-rounds': { type: 'string', default: '50' },
     mib: { type: 'string', default: '256' },
     'per-node': { type: 'string', default: '1' },
+    mpi: { type: 'string', default: 'openmpi' },
     keep: { type: 'boolean', default: false },
   },
 });
-const reason = Cluster.unavailableReason({ mpi: 'openmpi', programs: ['mpicxx.openmpi'] });
+const { mpi } = options;
+if (mpi !== 'openmpi' && mpi !== 'mpich') throw new Error(`--mpi ${mpi}: openmpi or mpich`);
+const compiler = `mpicxx.${mpi}`;
+const reason = Cluster.unavailableReason({ mpi, programs: [compiler] });
 if (reason !== undefined) {
   console.error(reason);
   process.exit(1);
@@ -64,7 +68,7 @@ try {
   try {
     const { code, stdout, stderr } = await cluster.mpirun(
       [program, large, small, options.rounds, options['small-rounds']],
-      { slots: Number(options['per-node']), timeoutMs: 600_000 },
+      { mpi, slots: Number(options['per-node']), timeoutMs: 600_000 },
     );
     if (code !== 0) throw new Error(stderr);
     report(JSON.parse(stdout) as Rows);
@@ -78,10 +82,11 @@ try {
 function build(): string {
   const program = join(scratch, 'bench-collfs');
   const libraries = join(packageRoot, 'dist/native', `${process.platform}-${process.arch}`);
-  execFileSync('mpicxx.openmpi', [
-    ...['-std=c++17', '-Wall', '-Wextra', '-Werror', '-O2', '-DOMPI_SKIP_MPICXX', '-o', program],
+  execFileSync(compiler, [
+    ...['-std=c++17', '-Wall', '-Wextra', '-Werror', '-O2', '-o', program],
+    ...['-DOMPI_SKIP_MPICXX', '-DMPICH_SKIP_MPICXX'],
     ...[`-I${join(packageRoot, 'native/src/collfs')}`, join(packageRoot, 'bench/collfs.cpp')],
-    ...[`-L${libraries}`, '-lcollfs-openmpi', `-Wl,-rpath,${libraries}`],
+    ...[`-L${libraries}`, `-lcollfs-${mpi}`, `-Wl,-rpath,${libraries}`],
   ]);
   return program;
 }
@@ -131,7 +136,7 @@ function report(rows: Rows): void {
   const directory = join(packageRoot, 'bench/runs', date);
   mkdirSync(directory, { recursive: true });
   writeFileSync(
-    join(directory, 'collfs.json'),
-    JSON.stringify({ date, machine, nodes: NODES, options, copyBytes, rows: samples }) + '\n',
+    join(directory, mpi === 'openmpi' ? 'collfs.json' : `collfs-${mpi}.json`),
+    JSON.stringify({ date, machine, nodes: NODES, mpi, options, copyBytes, rows: samples }) + '\n',
   );
 }

@@ -14,18 +14,35 @@
 #include "../mpi/check.h"
 #include "chunk_ring.h"
 #include "node_copy.h"
+#include "yielding_wait.h"
 
 namespace walla::collfs {
 
 namespace {
 
-constexpr std::int64_t kChunk = std::int64_t{4} << 20;
-constexpr std::size_t kBuffers = 4;
-
 /// After each chunk's bytes: whether root could read them. A message of its own would cost a
 /// latency.
 using Status = std::int64_t;
-constexpr std::size_t kRoom = static_cast<std::size_t>(kChunk) + sizeof(Status);
+
+/// How the stream is cut, and how many chunks there are at a time.
+struct Cut {
+  std::int64_t bytes;
+  std::size_t buffers;
+  bool isChain;
+
+  std::size_t room() const { return static_cast<std::size_t>(bytes) + sizeof(Status); }
+  std::size_t memory() const { return buffers * room(); }
+};
+/// MPI_Bcast divides a message itself, the better the larger it is.
+constexpr Cut kForBroadcast{std::int64_t{4} << 20, 4, false};
+/// Written while the processor's cache still has what was received.
+constexpr Cut kForChain{std::int64_t{512} << 10, 8, true};
+
+/// A chain gives each head the whole of its network, but is as slow to begin as it is long.
+Cut cutFor(int heads, std::int64_t total) {
+  constexpr std::int64_t kBytesPerHead = std::int64_t{32} << 20;
+  return heads <= 2 + total / kBytesPerHead ? kForChain : kForBroadcast;
+}
 
 /// A place in the stream, which goes on from segment to segment.
 class Cursor {
@@ -67,8 +84,9 @@ class Transfer {
         body_(body),
         cursor_(body.segments),
         total_(total),
-        chunks_(static_cast<std::size_t>((total + kChunk - 1) / kChunk)),
-        ring_(memory.data(), kBuffers, kRoom) {}
+        cut_(cutFor(heads.size(), total)),
+        chunks_(static_cast<std::size_t>((total + cut_.bytes - 1) / cut_.bytes)),
+        ring_(memory.data(), cut_.buffers, cut_.room()) {}
 
   ~Transfer() {
     ring_.stop();
@@ -77,9 +95,7 @@ class Transfer {
 
   Trouble run() {
     startThread();
-    // A chain gives each head the whole of its network, but is as slow to begin as it is long.
-    constexpr std::size_t kLongest = 8;
-    if (static_cast<std::size_t>(heads_.size()) <= 2 + chunks_ / kLongest) {
+    if (cut_.isChain) {
       passOn();
     } else {
       broadcast();
@@ -94,8 +110,8 @@ class Transfer {
 
  private:
   std::size_t sizeOf(std::size_t number) const {
-    const std::int64_t from = static_cast<std::int64_t>(number) * kChunk;
-    return static_cast<std::size_t>(std::min(kChunk, total_ - from));
+    const std::int64_t from = static_cast<std::int64_t>(number) * cut_.bytes;
+    return static_cast<std::size_t>(std::min(cut_.bytes, total_ - from));
   }
   int messageSize(std::size_t number) const {
     return static_cast<int>(sizeOf(number) + sizeof(Status));
@@ -125,6 +141,7 @@ class Transfer {
   void passOn() {
     constexpr int kTag = 6;
     const int next = heads_.rank() + 1 < heads_.size() ? heads_.rank() + 1 : MPI_PROC_NULL;
+    constexpr std::size_t kBuffers = kForChain.buffers;
     std::array<MPI_Request, kBuffers> receives;
     receives.fill(MPI_REQUEST_NULL);
     MPI_Request sending = MPI_REQUEST_NULL;
@@ -158,10 +175,6 @@ class Transfer {
       mpi::check(MPI_Cancel(&request), "MPI_Cancel");
       wait(request);
     }
-  }
-
-  static void wait(MPI_Request& request) {
-    mpi::check(MPI_Wait(&request, MPI_STATUS_IGNORE), "MPI_Wait");
   }
 
   ChunkRing::Chunk& nextToSend(std::size_t number) {
@@ -262,6 +275,7 @@ class Transfer {
   const Body& body_;
   Cursor cursor_;
   const std::int64_t total_;
+  const Cut cut_;
   const std::size_t chunks_;
   /// Chunks read on root, written elsewhere, by the one thread that does.
   std::size_t handled_ = 0;
@@ -273,7 +287,8 @@ class Transfer {
 
 }  // namespace
 
-TransferMemory::TransferMemory() : memory_(new std::uint8_t[kBuffers * kRoom]) {}
+TransferMemory::TransferMemory()
+    : memory_(new std::uint8_t[std::max(kForBroadcast.memory(), kForChain.memory())]) {}
 
 Trouble transfer(const mpi::Communicator& heads, const Body& body, const TransferMemory& memory) {
   std::int64_t total = 0;

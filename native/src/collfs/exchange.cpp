@@ -1,11 +1,14 @@
 #include "exchange.h"
 
+#include <sched.h>
+
 #include <algorithm>
 #include <cerrno>
 #include <new>
 
 #include "../mpi/check.h"
 #include "exchange_tags.h"
+#include "yielding_wait.h"
 
 namespace walla::collfs {
 
@@ -42,7 +45,8 @@ Answer Exchange::runAtRoot(const Round& round) {
     word.trouble.errorNumber = ENOMEM;
     word.trouble.rank = comm_.rank();
   }
-  if (round.meanwhile) round.meanwhile();
+  // Others wait for root: what can be done later is, unless it has to wait itself.
+  if (round.meanwhile && !wordsAreHere()) round.meanwhile();
   if (round.gather) {
     waitForWords(round);
     mergeWords(word);
@@ -75,7 +79,11 @@ Answer Exchange::runElsewhere(const Round& round) {
     check(MPI_Send(&own_, sizeof own_, MPI_BYTE, tree_.parent, kTagWord, comm_.handle()),
           "MPI_Send");
   }
-  if (round.meanwhile) round.meanwhile();
+  if (round.meanwhile) {
+    // A rank that shares the processor may have its word to send first.
+    sched_yield();
+    round.meanwhile();
+  }
   waitForAnswer(round, request);
 
   Head head;
@@ -168,9 +176,7 @@ void Exchange::send(const Answer& answer, bool forHeads, const std::vector<int>&
 }
 
 void Exchange::finishSends() {
-  if (sends_.empty()) return;
-  check(MPI_Waitall(static_cast<int>(sends_.size()), sends_.data(), MPI_STATUSES_IGNORE),
-        "MPI_Waitall");
+  waitAll(sends_);
   sends_.clear();
 }
 

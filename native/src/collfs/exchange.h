@@ -120,6 +120,7 @@ class Exchange {
   [[noreturn]] void reportDivergence(const Round& round);
 
   // Waiting, with a limit:
+  bool wordsAreHere();
   void waitForWords(const Round& round);
   void waitForAnswer(const Round& round, MPI_Request& request);
   std::vector<int> unaccounted() const;

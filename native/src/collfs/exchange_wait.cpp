@@ -16,6 +16,7 @@
 #include "../mpi/check.h"
 #include "exchange.h"
 #include "exchange_tags.h"
+#include "yielding_wait.h"
 
 namespace walla::collfs {
 
@@ -60,13 +61,6 @@ bool probe(int source, int tag, MPI_Comm comm, MPI_Status& status) {
   return found != 0;
 }
 
-bool testAll(std::vector<MPI_Request>& requests) {
-  int done = 0;
-  check(MPI_Testall(static_cast<int>(requests.size()), requests.data(), &done, MPI_STATUSES_IGNORE),
-        "MPI_Testall");
-  return done != 0;
-}
-
 /// The same small message to several ranks, some of which may never receive it. Tries for a while
 /// to get it out: the first message between two ranks may need several steps of both.
 void tell(const Bytes& message, const std::vector<int>& ranks, int tag, MPI_Comm comm) {
@@ -97,15 +91,15 @@ Bytes bytesOf(const void* data, std::size_t bytes) {
 
 }  // namespace
 
+bool Exchange::wordsAreHere() { return testAll(wordRequests_); }
+
 void Exchange::waitForWords(const Round& round) {
   if (wordRequests_.empty()) {
     if (comm_.rank() == tree_.root && round.timeoutSeconds > 0) refuseIfOthersGaveUp(round);
     return;
   }
   if (round.timeoutSeconds <= 0) {
-    check(MPI_Waitall(static_cast<int>(wordRequests_.size()), wordRequests_.data(),
-                      MPI_STATUSES_IGNORE),
-          "MPI_Waitall");
+    waitAll(wordRequests_);
     return;
   }
   const bool atRoot = comm_.rank() == tree_.root;
@@ -131,7 +125,7 @@ void Exchange::waitForWords(const Round& round) {
 
 void Exchange::waitForAnswer(const Round& round, MPI_Request& request) {
   if (round.timeoutSeconds <= 0) {
-    check(MPI_Wait(&request, MPI_STATUS_IGNORE), "MPI_Wait");
+    wait(request);
     return;
   }
   const auto deadline = after(limitForRoot(round.timeoutSeconds));
