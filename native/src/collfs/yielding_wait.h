@@ -24,9 +24,9 @@ void testAndYield(Test test) {
 
 inline bool testAll(std::vector<MPI_Request>& requests) {
   int done = 0;
-  mpi::check(MPI_Testall(static_cast<int>(requests.size()), requests.data(), &done,
-                         MPI_STATUSES_IGNORE),
-             "MPI_Testall");
+  mpi::check(
+      MPI_Testall(static_cast<int>(requests.size()), requests.data(), &done, MPI_STATUSES_IGNORE),
+      "MPI_Testall");
   return done != 0;
 }
 
