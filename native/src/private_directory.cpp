@@ -96,13 +96,17 @@ void undoUmask(int pathFd) {
 UniqueFd openPrivateDirectory(int directoryFd, std::string_view path, bool create) {
   const std::string bare = directoryFd == AT_FDCWD ? lastComponentBare(path) : oneName(path);
   bool made = false;
-  if (create) {
-    made = mkdirat(directoryFd, bare.c_str(), 0700) == 0;
-    if (!made && errno != EEXIST) throwErrno("mkdir", bare);
-  }
-  // O_PATH first: it needs no permission on the directory itself, which the umask may have taken.
-  const UniqueFd place(
-      openat(directoryFd, bare.c_str(), O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+  UniqueFd place;
+  do {
+    if (create) {
+      made = mkdirat(directoryFd, bare.c_str(), 0700) == 0;
+      if (!made && errno != EEXIST) throwErrno("mkdir", bare);
+    }
+    // O_PATH first: it needs no permission on the directory itself, which the umask may have taken.
+    place = UniqueFd(
+        openat(directoryFd, bare.c_str(), O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+    // Its last user may have removed it after it was found there: then it is made.
+  } while (create && !place.valid() && errno == ENOENT);
   if (!place.valid()) refuseOpen(directoryFd, bare);
   const struct stat status = statusOf(place.get(), bare);
   checkOwner(status, fullName(directoryFd, bare));

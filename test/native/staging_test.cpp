@@ -1,6 +1,7 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 
+#include <atomic>
 #include <cerrno>
 #include <thread>
 
@@ -80,6 +81,27 @@ TEST("private directory: names with slashes or dots are refused") {
     CHECK_THROWS(removeTree(scratch.fd(), name), PosixError, error.code() == EINVAL);
     CHECK_THROWS(renameInside(scratch.fd(), "x", name), PosixError, error.code() == EINVAL);
   }
+}
+
+TEST("private directory: is made again when another process removes it meanwhile") {
+  const ScratchDirectory scratch;
+  std::atomic<bool> done{false};
+  std::thread other([&] {
+    while (!done) unlinkat(scratch.fd(), "both", AT_REMOVEDIR);
+  });
+  int opened = 0;
+  for (int i = 0; i < 20000; ++i) {
+    try {
+      opened += openPrivateDirectory(scratch.fd(), "both", true).valid() ? 1 : 0;
+      unlinkat(scratch.fd(), "both", AT_REMOVEDIR);
+      mkdirat(scratch.fd(), "both", 0700);
+    } catch (const PosixError& error) {
+      if (error.code() != ENOENT) throw;
+    }
+  }
+  done = true;
+  other.join();
+  CHECK_EQUAL(opened, 20000);
 }
 
 TEST("private directory: is made with mode 0700 whatever the umask") {
