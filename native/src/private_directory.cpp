@@ -103,8 +103,8 @@ UniqueFd openPrivateDirectory(int directoryFd, std::string_view path, bool creat
       if (!made && errno != EEXIST) throwErrno("mkdir", bare);
     }
     // O_PATH first: it needs no permission on the directory itself, which the umask may have taken.
-    place = UniqueFd(
-        openat(directoryFd, bare.c_str(), O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+    place =
+        UniqueFd(openat(directoryFd, bare.c_str(), O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
     // Its last user may have removed it after it was found there: then it is made.
   } while (create && !place.valid() && errno == ENOENT);
   if (!place.valid()) refuseOpen(directoryFd, bare);
