@@ -76,7 +76,15 @@ function build(mpi: Abi): string {
   const program = join(scratch, mpi);
   const native = join(packageRoot, 'native/src');
   const sources = readdirSync(join(native, 'mpi')).filter((name) => name.endsWith('.cpp'));
-  const common = ['fault', 'mapping', 'posix_error', 'sha256', 'sha256_compress', 'trailing_hash'];
+  const common = [
+    'fault',
+    'mapping',
+    'piece_digest',
+    'posix_error',
+    'sha256',
+    'sha256_compress',
+    'trailing_hash',
+  ];
   execFileSync(`mpicxx.${mpi}`, [
     ...['-std=c++17', '-O2', '-Wall', '-Wextra', '-Werror', '-pthread', '-o', program],
     ...['-DOMPI_SKIP_MPICXX', '-DMPICH_SKIP_MPICXX', join(packageRoot, 'bench/placement.cpp')],

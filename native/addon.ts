@@ -61,9 +61,9 @@ export interface WallaAddon {
   };
 
   /**
-   * Copies the whole of one file into another through its mapping, hashing on a second thread as bytes arrive.
+   * Copies the whole of one file into another through its mapping, hashing on other threads as bytes arrive.
    * @param onProgress told the bytes that are done: at once, some times a second, and at the end
-   * @returns hex SHA-256 of bytes [hashFrom, bytes)
+   * @returns digest of the pieces (stage/format/piece-digest.ts) of bytes [hashFrom, bytes), in hex
    */
   copyFile(
     sourceFd: number,
@@ -74,8 +74,8 @@ export interface WallaAddon {
   ): string;
   /** Hex SHA-256 of bytes in memory. */
   sha256: (bytes: Uint8Array) => string;
-  /** Hex SHA-256 of bytes [from, to) of a file, read through its mapping. */
-  sha256File(fd: number, from: number, to: number): string;
+  /** Digest of the pieces of bytes [from, to) of a file, in hex, read through its mapping. */
+  digestFile(fd: number, from: number, to: number): string;
 
   /**
    * Extracts every ELF file of the image below an open private directory, keeping relative paths;

@@ -300,8 +300,8 @@ export class Communicator {
 
   /**
    * Sends a file from root's descriptor into every rank's own file, in chunks, from mapping to mapping.
-   * @returns SHA-256, in hex, of what this rank has now of the bytes from `hashFrom` on. Ranks do not
-   *   compare their digests.
+   * @returns digest, in hex, of what this rank has now of the bytes from `hashFrom` on: SHA-256 over the SHA-256
+   *   digests of its pieces of 256 KiB, so that they can be hashed side by side. Ranks do not compare their digests.
    * @throws WallaError ERR_WALLA_TRANSFER, on all ranks alike, if a file operation fails on any;
    *   `cause` has errno, syscall, and rank in this communicator. Targets are then incomplete.
    */

@@ -2,6 +2,7 @@
 
 import { fstatSync, readSync, writeSync } from 'node:fs';
 
+import { PieceDigest } from '../stage/format/piece-digest.ts';
 import type { FileBroadcast, NativeCommunicator } from './mpi-addon.ts';
 
 /** Read at a time where the caller leaves it open. */
@@ -55,7 +56,7 @@ export class SelfCommunicator implements NativeCommunicator {
 
   broadcastFile(transfer: FileBroadcast): string {
     const { sourceFd, targetFd, bytes, hashFrom, chunkBytes, onProgress } = transfer;
-    const hash = process.getBuiltinModule('node:crypto').createHash('sha256');
+    const digest = new PieceDigest();
     const buffer = Buffer.allocUnsafe(Math.min(chunkBytes || COPY_BYTES, Math.max(bytes, 1)));
     let at = 0;
     let nextMs = 0;
@@ -87,7 +88,7 @@ export class SelfCommunicator implements NativeCommunicator {
           writeSync(targetFd, buffer, from, got - from, at + from),
         );
       }
-      hash.update(buffer.subarray(Math.min(got, Math.max(0, hashFrom - at)), got));
+      digest.update(buffer.subarray(Math.min(got, Math.max(0, hashFrom - at)), got));
       at += got;
       const now = Date.now();
       if (at < bytes && now < nextMs) continue;
@@ -99,7 +100,7 @@ export class SelfCommunicator implements NativeCommunicator {
       }
     }
     if (thrown) throw thrown.error;
-    return hash.digest('hex');
+    return digest.finish();
   }
 
   free(): void {

@@ -30,7 +30,7 @@ export interface ArchivePlan {
   identity: string;
   bytes: number;
   bodyOffset: number;
-  bodySha256: string;
+  bodyDigest: string;
   natives: number;
   codeCache: CodeCacheFields | undefined;
 }
@@ -46,7 +46,7 @@ export function archivePlan(archive: LocatedArchive, { transport }: StageOptions
     identity,
     bytes,
     bodyOffset: body.offset,
-    bodySha256: body.sha256,
+    bodyDigest: body.digest,
     natives: counts.natives,
     codeCache,
   };
@@ -197,7 +197,7 @@ class NodePlacement {
   }
 
   #transfer(leaders: Communicator): number {
-    const { bytes, bodyOffset, bodySha256, path, transport, onSharedFile } = this.#plan;
+    const { bytes, bodyOffset, bodyDigest, path, transport, onSharedFile } = this.#plan;
     const { archive, httpTimeoutMs, onBytes } = this.#options;
     const opened: number[] = [];
     let digest: string | undefined;
@@ -223,7 +223,7 @@ class NodePlacement {
     const isWhole = timed(
       this.#job.times,
       { phase: 'verify', within: 'transfer' },
-      () => digest === bodySha256 && this.#receivedIdentity(imageFd) === this.#plan.identity,
+      () => digest === bodyDigest && this.#receivedIdentity(imageFd) === this.#plan.identity,
     );
     if (!isWhole)
       throw new WallaError(

@@ -15,7 +15,7 @@ const CORE_OF_MPI = [
   'two_trees',
   'wait',
 ];
-const CORE = ['fault', 'posix_error', 'sha256', 'sha256_compress'];
+const CORE = ['fault', 'piece_digest', 'posix_error', 'sha256', 'sha256_compress'];
 const DRIVER = ['platform', 'simulate', 'stand_ins'];
 
 const native = join(packageRoot, 'native/src');

@@ -11,7 +11,6 @@
 #include "../../native/src/mapping.h"
 #include "../../native/src/mpi/wait_any.h"
 #include "../../native/src/posix_error.h"
-#include "../../native/src/sha256.h"
 #include "../../native/src/trailing_hash.h"
 
 namespace simulated {
@@ -94,8 +93,8 @@ Mapping::~Mapping() {
 }
 
 // In the place of native/src/trailing_hash.cpp. The thread that follows is simulated by the time at
-// which it would be done with what has arrived so far: region_ and from_ as there, arrived_ for the
-// bytes, and one clock for each object.
+// which one thread would be done with what has arrived so far: arrived_ for the bytes, and one
+// clock for each object.
 
 namespace {
 std::map<const TrailingHash*, double>& clocks() {
@@ -105,7 +104,7 @@ std::map<const TrailingHash*, double>& clocks() {
 }  // namespace
 
 TrailingHash::TrailingHash(const uint8_t* region, uint64_t from, uint64_t to)
-    : region_(region), from_(from), to_(std::max(from, to)), arrived_(from) {}
+    : from_(from), to_(std::max(from, to)), digest_(region + from, to_ - from), arrived_(from) {}
 
 TrailingHash::~TrailingHash() { clocks().erase(this); }
 
@@ -122,9 +121,8 @@ std::string TrailingHash::finish() {
   own.arrived = std::max(own.arrived, simulated::now());
   own.digested = std::max({own.digested, simulated::now(), clocks()[this]});
   if (!own.check) return "";
-  Sha256 hash;
-  hash.update(region_ + from_, to_ - from_);
-  return hash.finishHex();
+  digest_.hash(0, digest_.pieces());
+  return digest_.finishHex();
 }
 
 // In the place of native/src/mpi/wait_any.cpp. Each test would take time of the simulation; a

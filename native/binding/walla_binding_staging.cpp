@@ -145,7 +145,7 @@ Napi::Value hashBytes(const Napi::CallbackInfo& info) {
 
 Napi::Value hashFile(const Napi::CallbackInfo& info) {
   return Napi::String::New(
-      info.Env(), sha256File(fdArgument(info, 0), bytesArgument(info, 1), bytesArgument(info, 2)));
+      info.Env(), digestFile(fdArgument(info, 0), bytesArgument(info, 1), bytesArgument(info, 2)));
 }
 
 }  // namespace
@@ -167,7 +167,7 @@ void exportStaging(Napi::Env env, Napi::Object exports) {
   exports.Set("copyFile", Napi::Function::New<guarded<copy>>(env));
   exports.Set("removeAtExit", Napi::Function::New<guarded<registerRemoval>>(env));
   exports.Set("sha256", Napi::Function::New<guarded<hashBytes>>(env));
-  exports.Set("sha256File", Napi::Function::New<guarded<hashFile>>(env));
+  exports.Set("digestFile", Napi::Function::New<guarded<hashFile>>(env));
 }
 
 }  // namespace walla

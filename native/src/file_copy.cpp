@@ -10,7 +10,6 @@
 #include "fault.h"
 #include "mapping.h"
 #include "posix_error.h"
-#include "sha256.h"
 #include "trailing_hash.h"
 
 namespace walla {
@@ -30,7 +29,7 @@ constexpr uint64_t kChunkBytes = uint64_t{4} << 20;
 std::string copyFile(int sourceFd, int targetFd, uint64_t bytes, uint64_t hashFrom,
                      const TellProgress& tell) {
   const Mapping target = Mapping::readWrite(targetFd, bytes);
-  // Declared after the mapping, so that its thread ends before the mapping goes.
+  // Declared after the mapping, so that its threads end before the mapping goes.
   TrailingHash hash(target.data(), std::min(hashFrom, bytes), bytes);
   ProgressTeller progress(tell, static_cast<int64_t>(bytes));
   uint64_t copied = 0;
@@ -51,16 +50,15 @@ std::string copyFile(int sourceFd, int targetFd, uint64_t bytes, uint64_t hashFr
   return hash.finish();
 }
 
-std::string sha256File(int fd, uint64_t from, uint64_t to) {
+std::string digestFile(int fd, uint64_t from, uint64_t to) {
   struct stat status;
   if (fstat(fd, &status) != 0) throwErrno("fstat", describeFd(fd));
   if (static_cast<uint64_t>(status.st_size) < to) {
     throwShort(fd, static_cast<uint64_t>(status.st_size), to);
   }
   const Mapping mapping = Mapping::readOnly(fd, to);
-  Sha256 hash;
-  if (from < to) hash.update(mapping.data() + from, to - from);
-  return hash.finishHex();
+  TrailingHash hash(mapping.data(), std::min(from, to), to);
+  return hash.finish();
 }
 
 }  // namespace walla

@@ -99,6 +99,21 @@ Sha256::Digest Sha256::finish() noexcept {
   return digest;
 }
 
+void Sha256::hashTwo(const uint8_t* one, const uint8_t* other, size_t bytes, Digest& ofOne,
+                     Digest& ofOther) noexcept {
+  Sha256 first;
+  Sha256 second;
+  if (const Sha256CompressTwo compressTwo = sha256CompressTwoAccelerated()) {
+    compressTwo(first.state_, second.state_, one, other, bytes / 64);
+    first.total_ = second.total_ = bytes;
+  } else {
+    first.update(one, bytes);
+    second.update(other, bytes);
+  }
+  ofOne = first.finish();
+  ofOther = second.finish();
+}
+
 std::string Sha256::finishHex() { return toHex(finish()); }
 
 std::string toHex(const Sha256::Digest& digest) {

@@ -15,4 +15,9 @@ void sha256CompressPortable(uint32_t state[8], const uint8_t* blocks, size_t cou
 using Sha256Compress = void (*)(uint32_t state[8], const uint8_t* blocks, size_t count);
 Sha256Compress sha256CompressAccelerated() noexcept;
 
+/// Two inputs at a time, `count` blocks of each; null where the other is.
+using Sha256CompressTwo = void (*)(uint32_t one[8], uint32_t other[8], const uint8_t* blocksOfOne,
+                                   const uint8_t* blocksOfOther, size_t count);
+Sha256CompressTwo sha256CompressTwoAccelerated() noexcept;
+
 }  // namespace walla

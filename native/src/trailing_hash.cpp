@@ -1,18 +1,37 @@
 #include "trailing_hash.h"
 
+#include <sched.h>
+
 #include <algorithm>
 #include <system_error>
 
-#include "sha256.h"
-
 namespace walla {
 
+namespace {
+
+/// A processor hashes two pieces in the time of one.
+constexpr size_t kAtOnce = 2;
+constexpr size_t kMostThreads = 4;
+/// Fewer are not worth another thread.
+constexpr size_t kPiecesPerThread = 16;
+
+size_t threadsFor(size_t pieces) {
+  cpu_set_t processors;
+  const bool known = sched_getaffinity(0, sizeof processors, &processors) == 0;
+  const size_t half = known ? static_cast<size_t>(CPU_COUNT(&processors)) / 2 : 1;
+  return std::clamp<size_t>(std::min(half, pieces / kPiecesPerThread), 1, kMostThreads);
+}
+
+}  // namespace
+
 TrailingHash::TrailingHash(const uint8_t* region, uint64_t from, uint64_t to)
-    : region_(region), from_(from), to_(std::max(from, to)) {
+    : from_(from), to_(std::max(from, to)), digest_(region + from, to_ - from) {
   try {
-    thread_ = std::thread([this] { run(); });
+    for (size_t left = threadsFor(digest_.pieces()); left > 0; --left) {
+      threads_.emplace_back([this] { run(); });
+    }
   } catch (const std::system_error&) {
-    // A process limit: finish() hashes on the caller's thread instead.
+    // A process limit: fewer do as well, or finish() hashes on the caller's thread instead.
   }
 }
 
@@ -23,8 +42,10 @@ void TrailingHash::stop() {
     const std::lock_guard<std::mutex> lock(mutex_);
     stopped_ = true;
   }
-  changed_.notify_one();
-  if (thread_.joinable()) thread_.join();
+  changed_.notify_all();
+  for (std::thread& thread : threads_) {
+    if (thread.joinable()) thread.join();
+  }
 }
 
 void TrailingHash::advance(uint64_t arrived) {
@@ -32,36 +53,33 @@ void TrailingHash::advance(uint64_t arrived) {
     const std::lock_guard<std::mutex> lock(mutex_);
     arrived_ = arrived;
   }
-  changed_.notify_one();
+  changed_.notify_all();
 }
 
 std::string TrailingHash::finish() {
   advance(to_);
-  if (thread_.joinable()) {
-    thread_.join();
-  } else {
-    run();
-  }
-  return digest_;
+  if (threads_.empty()) run();
+  for (std::thread& thread : threads_) thread.join();
+  return digest_.finishHex();
+}
+
+bool TrailingHash::hasArrived(size_t pieces) const {
+  return pieces > 0 && arrived_ >= from_ + digest_.endOf(pieces - 1);
+}
+
+TrailingHash::Share TrailingHash::take() {
+  std::unique_lock<std::mutex> lock(mutex_);
+  const auto last = [this] { return std::min(next_ + kAtOnce, digest_.pieces()); };
+  changed_.wait(lock, [&] { return stopped_ || next_ == digest_.pieces() || hasArrived(last()); });
+  const Share share{next_, stopped_ ? next_ : last()};
+  next_ = share.last;
+  return share;
 }
 
 void TrailingHash::run() {
-  Sha256 hash;
-  uint64_t done = from_;
-  while (done < to_) {
-    uint64_t limit;
-    {
-      std::unique_lock<std::mutex> lock(mutex_);
-      changed_.wait(lock, [&] { return stopped_ || arrived_ > done; });
-      if (stopped_) return;
-      limit = std::min(arrived_, to_);
-    }
-    // In steps, so that a stop does not wait for gigabytes.
-    limit = std::min(limit, done + (uint64_t{8} << 20));
-    hash.update(region_ + done, limit - done);
-    done = limit;
+  for (Share share = take(); share.first < share.last; share = take()) {
+    digest_.hash(share.first, share.last);
   }
-  digest_ = hash.finishHex();
 }
 
 }  // namespace walla

@@ -43,7 +43,7 @@ export interface Manifest {
   preserveSymlinks: boolean;
   counts: ManifestCounts;
   dataBytes: number;
-  body: { offset: number; bytes: number; sha256: string };
+  body: { offset: number; bytes: number; digest: string };
   fingerprint: string;
   /** Where packages came from, if they do not lie in the tree as files: they are not to be compared with it. */
   packages?: 'lockfile' | 'pnp';
@@ -58,16 +58,16 @@ export type ManifestFields = Omit<Manifest, 'format' | 'body' | 'sha256'>;
  * Encodes a manifest as a padded member. Its size depends on neither digest, so a first call with
  * placeholder digests says how much room the member takes.
  * @param bodyBytes size of everything behind the manifest
- * @param bodySha256 hex digest of the body, or undefined for a placeholder
+ * @param bodyDigest digest of the body's pieces (piece-digest.ts), or undefined for a placeholder
  */
 export function encodeManifest(
   fields: ManifestFields,
   bodyBytes: number,
-  bodySha256 = ZERO_DIGEST,
+  bodyDigest = ZERO_DIGEST,
 ): { bytes: Buffer; manifest: Manifest } {
   // The body's offset is part of the text whose length decides the offset: try sizes until it fits.
   for (let memberBytes = BLOCK_BYTES; ; memberBytes += BLOCK_BYTES) {
-    const body = { offset: BLOCK_BYTES + memberBytes, bytes: bodyBytes, sha256: bodySha256 };
+    const body = { offset: BLOCK_BYTES + memberBytes, bytes: bodyBytes, digest: bodyDigest };
     const unsigned: Manifest = { format: FORMAT_VERSION, ...fields, body, sha256: ZERO_DIGEST };
     const text = pad(unsigned, memberBytes);
     if (text === undefined) continue;
@@ -136,7 +136,7 @@ function isManifest(value: Record<string, unknown>): value is Record<string, unk
     isRecord(body) &&
     isCount(body['offset']) &&
     isCount(body['bytes']) &&
-    isDigest(body['sha256']) &&
+    isDigest(body['digest']) &&
     isDigest(value['fingerprint']) &&
     isCodeCache(value['codeCache']) &&
     [undefined, 'lockfile', 'pnp'].includes(value['packages'] as undefined) &&

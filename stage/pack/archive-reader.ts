@@ -1,10 +1,10 @@
-import { createHash } from 'node:crypto';
 import { constants, createReadStream } from 'node:fs';
 import { open, type FileHandle } from 'node:fs/promises';
 import { WallaError } from '../errors.ts';
 import { INDEX_NAME, MANIFEST_NAME } from '../format/index-layout.ts';
 import { IndexReader } from '../format/index-reader.ts';
 import { decodeManifest, type Manifest } from '../format/manifest.ts';
+import { PieceDigest } from '../format/piece-digest.ts';
 import { BLOCK_BYTES, leadingMember, roundUp } from '../format/tar-header.ts';
 import { isCode } from './source-tree.ts';
 
@@ -94,22 +94,22 @@ export async function openFile(file: string): Promise<FileHandle> {
 }
 
 /**
- * Hex SHA-256 of a file from an offset to its end.
+ * Digest of the pieces of a file from an offset to its end, in hex (piece-digest.ts).
  * @param onBytes told how many bytes are done
  */
-export async function sha256From(
+export async function digestFrom(
   file: string,
   from: number,
   onBytes?: (done: number) => void,
 ): Promise<string> {
-  const hash = createHash('sha256');
+  const digest = new PieceDigest();
   const stream = createReadStream(file, { start: from, highWaterMark: 1024 * 1024 });
   let done = 0;
   for await (const chunk of stream as AsyncIterable<Buffer>) {
-    hash.update(chunk);
+    digest.update(chunk);
     onBytes?.((done += chunk.length));
   }
-  return hash.digest('hex');
+  return digest.finish();
 }
 
 /** Reads up to `length` bytes at an offset; fewer only at the end of the file. */

@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto';
 import { closeSync, createReadStream, fstatSync, openSync, readSync } from 'node:fs';
 import { open, rename, rm, type FileHandle } from 'node:fs/promises';
 import { dirname } from 'node:path';
@@ -7,6 +6,7 @@ import { WallaError } from '../errors.ts';
 import { INDEX_NAME, MANIFEST_NAME } from '../format/index-layout.ts';
 import { encodeIndex, placeData, type IndexEntry } from '../format/index-writer.ts';
 import { encodeManifest, type Manifest, type ManifestFields } from '../format/manifest.ts';
+import { PieceDigest } from '../format/piece-digest.ts';
 import {
   BLOCK_BYTES,
   TRAILER_BYTES,
@@ -43,8 +43,8 @@ export async function writeArchive(options: WriteOptions): Promise<Manifest> {
   const temporary = `${file}.tmp-${process.pid}`;
   const handle = await openForWriting(file, temporary);
   try {
-    const bodySha256 = await writeBody(handle, index, plan, options);
-    const { bytes, manifest } = encodeManifest(options.manifest, plan.bodyBytes, bodySha256);
+    const bodyDigest = await writeBody(handle, index, plan, options);
+    const { bytes, manifest } = encodeManifest(options.manifest, plan.bodyBytes, bodyDigest);
     await handle.write(bytes, 0, bytes.length, BLOCK_BYTES);
     await handle.close();
     await rename(temporary, file);
@@ -174,7 +174,7 @@ class BodySink {
   bytes = 0;
   readonly #handle: FileHandle;
   readonly #bodyOffset: number;
-  readonly #hash = createHash('sha256');
+  readonly #digest = new PieceDigest();
   #chunks: Buffer[] = [];
   #gathered = 0;
 
@@ -185,7 +185,7 @@ class BodySink {
 
   async add(chunk: Buffer): Promise<void> {
     const inManifest = Math.min(chunk.length, Math.max(0, this.#bodyOffset - this.bytes));
-    this.#hash.update(chunk.subarray(inManifest));
+    this.#digest.update(chunk.subarray(inManifest));
     this.bytes += chunk.length;
     this.#chunks.push(chunk);
     this.#gathered += chunk.length;
@@ -202,7 +202,7 @@ class BodySink {
   }
 
   digest(): string {
-    return this.#hash.digest('hex');
+    return this.#digest.finish();
   }
 }
 

@@ -5,7 +5,7 @@ import { codeCacheTag } from '../code-cache.ts';
 import type { CodeCacheFields, Manifest, ManifestFields } from '../format/manifest.ts';
 import { WALLA_VERSION } from '../version.ts';
 import { codeCachePath, makeCodeCache } from './code-cache.ts';
-import { openArchive, sha256From } from './archive-reader.ts';
+import { digestFrom, openArchive } from './archive-reader.ts';
 import { writeArchive } from './archive-writer.ts';
 import { contentsOf, isNative, type Contents } from './contents.ts';
 import { findEntry, type Entry } from './entries.ts';
@@ -169,7 +169,7 @@ class Packing {
       if (manifest.sha256 !== sha256) return undefined;
       if (!isFresh(index, mtimeNs, root, preserveSymlinks)) return undefined;
       // A damaged archive must not be called up to date: packing again is what its error tells to do.
-      if ((await sha256From(this.#file, body.offset)) !== body.sha256) return undefined;
+      if ((await digestFrom(this.#file, body.offset)) !== body.digest) return undefined;
       return this.#summary(false, bytes, manifest, 0);
     } catch {
       // Gone or damaged: it is simply written again.

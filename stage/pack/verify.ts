@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { createGunzip } from 'node:zlib';
 import type { Manifest } from '../format/manifest.ts';
-import { damaged, openArchive, openFile, readAt, sha256From } from './archive-reader.ts';
+import { damaged, digestFrom, openArchive, openFile, readAt } from './archive-reader.ts';
 import { isCode } from './source-tree.ts';
 import { verifyIndex } from './verify-index.ts';
 import { verifyMembers } from './verify-members.ts';
@@ -58,9 +58,9 @@ async function gunzip(file: string, target: string): Promise<void> {
 async function verifyPlain(file: string, onBytes?: OnBytes): Promise<VerifiedArchive> {
   const { handle, bytes, manifest, index } = await openArchive(file);
   try {
-    const { offset, sha256 } = manifest.body;
-    const digest = await sha256From(file, offset, (done) => onBytes?.(done, bytes - offset));
-    if (digest !== sha256) throw damaged(`the body of ${file} does not match its digest`);
+    const { offset, digest } = manifest.body;
+    const found = await digestFrom(file, offset, (done) => onBytes?.(done, bytes - offset));
+    if (found !== digest) throw damaged(`the body of ${file} does not match its digest`);
     const entries = verifyIndex(index, manifest);
     await verifyMembers(handle, entries, offset, bytes);
     return { manifest, bytes };

@@ -47,7 +47,7 @@ export function downloadArchive(archive: string, options: StageOptions): number 
  */
 export function downloadInto(archive: string, targetFd: number, timeoutMs: number): string {
   return download(parseArchiveUrl(archive), targetFd, 'transfer.middle', timeoutMs, undefined)
-    .bodySha256;
+    .bodyDigest;
 }
 
 /**

@@ -28,7 +28,7 @@ export interface Transfer {
 
 /**
  * Collective over the leaders. The root is leader 0.
- * @returns hex SHA-256 of what arrived, from `hashFrom` on; undefined when this leader took no part. The caller
+ * @returns digest of the pieces of what arrived, from `hashFrom` on; undefined when this leader took no part. The caller
  *   compares it.
  * @throws on one leader or on all; the caller agrees on the outcome. Targets are then incomplete.
  */

@@ -15,6 +15,7 @@ import {
 import { encodeManifest, type Manifest } from '../../stage/format/manifest.ts';
 import { roundUp } from '../../stage/format/tar-header.ts';
 import { fingerprint } from '../../stage/pack/fingerprint.ts';
+import { pieceDigestOf } from '../piece-digest-of.ts';
 
 const TYPES = { file: 0o100000, directory: 0o040000, link: 0o120000 };
 
@@ -190,8 +191,7 @@ function manifestFields(entries: IndexEntry[], { resolutions = [], manifest }: F
 }
 
 function sign(fields: Parameters<typeof encodeManifest>[0], body: Buffer): Buffer {
-  const sha256 = createHash('sha256').update(body).digest('hex');
-  const { bytes } = encodeManifest(fields, body.length, sha256);
+  const { bytes } = encodeManifest(fields, body.length, pieceDigestOf(body));
   return Buffer.concat([tarHeader({ name: MANIFEST_NAME, size: bytes.length }), bytes, body]);
 }
 

@@ -29,9 +29,9 @@
 #include "../../native/src/file_copy.h"
 #include "../../native/src/freshness.h"
 #include "../../native/src/mapped_image.h"
+#include "../../native/src/piece_digest.h"
 #include "../../native/src/posix_error.h"
 #include "../../native/src/private_directory.h"
-#include "../../native/src/sha256.h"
 #include "../../native/src/stored_index.h"
 
 using namespace walla;
@@ -60,9 +60,8 @@ Bytes readFile(const std::string& path) {
 }
 
 std::string digestOf(const Bytes& bytes, size_t from) {
-  Sha256 hash;
-  if (from < bytes.size()) hash.update(bytes.data() + from, bytes.size() - from);
-  return hash.finishHex();
+  from = std::min(from, bytes.size());
+  return pieceDigestHex(bytes.data() + from, bytes.size() - from);
 }
 
 enum Kind { kFlip, kSet, kTruncate, kExtend, kDuplicate, kSplice, kKinds };

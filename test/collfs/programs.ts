@@ -74,7 +74,7 @@ export function buildSanitized(
     out=$1; shift
     stage="stage mirror stage_keeper stage_name"
     ls native/src/collfs/*.cpp native/src/mpi/*.cpp native/src/mapping.cpp native/src/posix_error.cpp \\
-      native/src/fault.cpp native/src/sha256.cpp native/src/sha256_compress.cpp native/src/trailing_hash.cpp \\
+      native/src/fault.cpp native/src/piece_digest.cpp native/src/sha256.cpp native/src/sha256_compress.cpp native/src/trailing_hash.cpp \\
       native/src/private_directory.cpp native/src/directory_stream.cpp $(printf 'native/src/collfs-shadow/%s.cpp ' $stage) test/collfs/*_test.cpp |
       xargs -P2 -I{} sh -c 'source=$1; shift; "$@" -c "$source" -o "$0/$(echo "$source" | tr / _).o"' "$out" {} "$@"
     mkdir "$out/shadow"

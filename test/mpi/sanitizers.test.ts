@@ -32,6 +32,7 @@ describe('the C++ of MPI', () => {
           'posix_error',
           'sha256',
           'sha256_compress',
+          'piece_digest',
           'trailing_hash',
         ];
         const sources = [

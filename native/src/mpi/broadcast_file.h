@@ -49,8 +49,8 @@ class TransferError : public std::runtime_error {
 
 /// Collective. root, bytes, hashFrom and chunkBytes must be the same on all ranks; if they are
 /// not, every rank throws std::invalid_argument.
-/// @returns the SHA-256 of the bytes this rank has now, in hex: each rank hashes its own, on a
-///   second thread, while the next chunks arrive
+/// @returns the digest of pieces (piece_digest.h) of the bytes this rank has now, in hex: each rank
+///   hashes its own, on other threads, while the next chunks arrive
 std::string broadcastFile(const Communicator& comm, const FileBroadcast& transfer);
 
 }  // namespace walla::mpi

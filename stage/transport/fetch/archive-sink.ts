@@ -2,13 +2,13 @@
  * Takes an archive's bytes in order, as they arrive, and writes them to a file: knows from the manifest how many there
  * must be, takes no more, and checks the digests on the way.
  */
-import { createHash, type Hash } from 'node:crypto';
 import { fstatSync, ftruncateSync, statfsSync, writeSync } from 'node:fs';
 import { WallaError } from '../../errors.ts';
 import { CHILD_POINT, faultAt } from '../../fault.ts';
 import { formatBytes } from '../../format-bytes.ts';
 import { MANIFEST_NAME } from '../../format/index-layout.ts';
 import { decodeManifest, type Manifest } from '../../format/manifest.ts';
+import { PieceDigest } from '../../format/piece-digest.ts';
 import { BLOCK_BYTES, leadingMember, roundUp } from '../../format/tar-header.ts';
 
 /** Far above any real manifest: keeps a damaged size from asking for all memory. */
@@ -22,7 +22,7 @@ export class ArchiveSink {
   #front: Buffer[] = [];
   #manifestBytes: number | undefined;
   #manifest: Manifest | undefined;
-  #hash: Hash = createHash('sha256');
+  readonly #digest = new PieceDigest();
 
   /**
    * @param fd file to write, from its start
@@ -57,17 +57,17 @@ export class ArchiveSink {
       );
     if (this.#manifest) {
       const skip = Math.max(0, this.#manifest.body.offset - this.#written);
-      if (skip < chunk.length) this.#hash.update(chunk.subarray(skip));
+      if (skip < chunk.length) this.#digest.update(chunk.subarray(skip));
     }
     this.#put(chunk);
   }
 
   /**
    * Ends the file.
-   * @returns digest of the body, in hex
+   * @returns the manifest, and the digest of the body's pieces in hex
    * @throws WallaError ERR_WALLA_ARCHIVE_DAMAGED when bytes are missing or do not have the manifest's digest
    */
-  finish(): { manifest: Manifest; bodySha256: string } {
+  finish(): { manifest: Manifest; bodyDigest: string } {
     const expected = this.expectedBytes;
     if (this.#written < BLOCK_BYTES)
       throw new WallaError('ERR_WALLA_ARCHIVE_FORMAT', `${this.#name} is not a walla archive`);
@@ -76,14 +76,14 @@ export class ArchiveSink {
         'ERR_WALLA_ARCHIVE_DAMAGED',
         `${this.#name} is cut off after ${this.#written} of ${expected ?? 'an unknown number of'} bytes`,
       );
-    const bodySha256 = this.#hash.digest('hex');
-    if (bodySha256 !== this.#manifest.body.sha256)
+    const bodyDigest = this.#digest.finish();
+    if (bodyDigest !== this.#manifest.body.digest)
       throw new WallaError(
         'ERR_WALLA_ARCHIVE_DAMAGED',
         `${this.#name} does not have the digest its manifest says`,
       );
     ftruncateSync(this.#fd, expected);
-    return { manifest: this.#manifest, bodySha256 };
+    return { manifest: this.#manifest, bodyDigest };
   }
 
   /** Gathers bytes until the manifest is whole; then everything after it is hashed. */

@@ -51,7 +51,7 @@ function unpack({ name }: UnpackRequest): FetchReply {
     receivedBytes += got;
   }
   decoder.end();
-  return { ok: true, kept: undefined, receivedBytes, bodySha256: sink.finish().bodySha256 };
+  return { ok: true, kept: undefined, receivedBytes, bodyDigest: sink.finish().bodyDigest };
 }
 
 async function download(request: DownloadRequest): Promise<FetchReply> {
@@ -66,12 +66,12 @@ async function download(request: DownloadRequest): Promise<FetchReply> {
     const { receivedBytes, archive } = done.result;
     if (!archive) {
       kept?.touch();
-      return { ok: true, kept: kept?.name, receivedBytes, bodySha256: '' };
+      return { ok: true, kept: kept?.name, receivedBytes, bodyDigest: '' };
     }
-    const { manifest, bodySha256 } = archive;
+    const { manifest, bodyDigest } = archive;
     if (kept && part && done.inPart) kept.keep(part.name, done.result.version, manifest.sha256);
     const name = done.inPart ? kept?.name : undefined;
-    return { ok: true, kept: name, receivedBytes, bodySha256 };
+    return { ok: true, kept: name, receivedBytes, bodyDigest };
 
     async function run() {
       try {

@@ -129,7 +129,7 @@ export class KeptDownloads {
         sha256 === identity &&
         body.offset === BLOCK_BYTES + roundUp(bytes) &&
         body.offset + body.bytes === size &&
-        loadAddon().sha256File(fd, body.offset, size) === body.sha256
+        loadAddon().digestFile(fd, body.offset, size) === body.digest
       );
     } catch {
       return false; // damaged: downloaded again

@@ -31,7 +31,7 @@ export type FetchReply =
       /** Bytes that came over the network. */
       receivedBytes: number;
       /** SHA-256 of the archive's body, in hex, as it arrived. */
-      bodySha256: string;
+      bodyDigest: string;
     }
   | { ok: false; code: WallaErrorCode; message: string; hint: string };
 

@@ -70,7 +70,7 @@ function transfer(setting: Setting): Omit<Result, 'name' | 'rank'> {
         timeoutMs: 2000,
         onBytes: undefined,
       });
-      if (arrived !== undefined && arrived !== body.sha256)
+      if (arrived !== undefined && arrived !== body.digest)
         throw new WallaError('ERR_WALLA_ARCHIVE_DAMAGED', 'the digest is another');
       return arrived;
     });
