@@ -43,6 +43,14 @@ const { values: options } = parseArgs({
   },
 });
 const runs = Number(options.runs);
+const absent = (options.node ?? []).filter(
+  (wanted) => !nodeVersions.some(({ major }) => String(major) === wanted),
+);
+if (absent.length > 0) {
+  const here = nodeVersions.map(({ major }) => major).join(', ');
+  console.error(`Node.js ${absent.join(', ')} is not here; ${here} are: npm run setup gets them.`);
+  process.exit(1);
+}
 
 const application = join(packageRoot, 'examples/catalogue');
 const app = join(application, 'app.mjs');

@@ -114,7 +114,8 @@ function one(what: Case): void {
     const digest =
       row.secondsWithDigest === undefined
         ? ''
-        : `, with digest ${(row.secondsWithDigest * 1e3).toFixed(1)} ms`;
+        : `, with digest ${(row.secondsWithDigest * 1e3).toFixed(1)} ms` +
+          `, by four threads ${((row.secondsWithDigestByFour ?? NaN) * 1e3).toFixed(1)} ms`;
     const chunk = row.chunkBytes > 0 ? ` in chunks of ${row.chunkBytes / 1024} KiB` : '';
     console.log(`${name}${chunk}: ${(row.seconds * 1e3).toFixed(1)} ms simulated${digest}`);
   }

@@ -160,7 +160,10 @@ void print() {
       "\"chunkBytes\": %lld, \"seconds\": %.9f",
       plan.topology.c_str(), plan.nodes, static_cast<long long>(plan.bytes), plan.algorithm.c_str(),
       static_cast<long long>(chunk), ended - begun);
-  if (isWalla) std::printf(", \"secondsWithDigest\": %.9f", own.digested - begun);
+  if (isWalla) {
+    std::printf(", \"secondsWithDigest\": %.9f, \"secondsWithDigestByFour\": %.9f",
+                own.digested[0] - begun, own.digested[1] - begun);
+  }
   if (own.check) {
     std::printf(", \"digestsAlike\": %u, \"misplaced\": %lld, \"received\": %lld", digestsAlike,
                 static_cast<long long>(own.misplaced), static_cast<long long>(own.posted));

@@ -93,12 +93,13 @@ Mapping::~Mapping() {
 }
 
 // In the place of native/src/trailing_hash.cpp. The thread that follows is simulated by the time at
-// which one thread would be done with what has arrived so far: arrived_ for the bytes, and one
-// clock for each object.
+// which it would be done with what has arrived so far, were there one thread or several: arrived_
+// for the bytes, and clocks for each object.
 
 namespace {
-std::map<const TrailingHash*, double>& clocks() {
-  static std::map<const TrailingHash*, double> all;
+using Clocks = std::array<double, simulated::StandIns::kThreads.size()>;
+std::map<const TrailingHash*, Clocks>& clocks() {
+  static std::map<const TrailingHash*, Clocks> all;
   return all;
 }
 }  // namespace
@@ -110,16 +111,23 @@ TrailingHash::~TrailingHash() { clocks().erase(this); }
 
 void TrailingHash::advance(uint64_t arrived) {
   if (arrived <= arrived_) return;
-  double& clock = clocks()[this];
-  clock = std::max(clock, simulated::now()) +
-          static_cast<double>(arrived - arrived_) / simulated::standIns().digestSpeed;
+  const auto bytes = static_cast<double>(arrived - arrived_);
+  Clocks& own = clocks()[this];
+  for (size_t i = 0; i < own.size(); ++i) {
+    const auto threads = static_cast<double>(simulated::StandIns::kThreads[i]);
+    own[i] =
+        std::max(own[i], simulated::now()) + bytes / (threads * simulated::standIns().digestSpeed);
+  }
   arrived_ = arrived;
 }
 
 std::string TrailingHash::finish() {
   simulated::StandIns& own = simulated::standIns();
   own.arrived = std::max(own.arrived, simulated::now());
-  own.digested = std::max({own.digested, simulated::now(), clocks()[this]});
+  const Clocks& mine = clocks()[this];
+  for (size_t i = 0; i < mine.size(); ++i) {
+    own.digested[i] = std::max({own.digested[i], simulated::now(), mine[i]});
+  }
   if (!own.check) return "";
   digest_.hash(0, digest_.pieces());
   return digest_.finishHex();

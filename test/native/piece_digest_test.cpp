@@ -29,10 +29,14 @@ std::string expectedOf(const uint8_t* data, size_t bytes) {
   return all.finishHex();
 }
 
-const size_t kSizes[] = {0,           1,
-                         kPieceBytes, kPieceBytes + 1,
-                         2 * kPieceBytes, 2 * kPieceBytes + 64,
-                         5 * kPieceBytes - 1, 70 * kPieceBytes + 3};
+const size_t kSizes[] = {0,
+                         1,
+                         kPieceBytes,
+                         kPieceBytes + 1,
+                         2 * kPieceBytes,
+                         2 * kPieceBytes + 64,
+                         5 * kPieceBytes - 1,
+                         70 * kPieceBytes + 3};
 
 }  // namespace
 
