@@ -3,7 +3,7 @@
 #include <sched.h>
 
 #include <algorithm>
-#include <system_error>
+#include <exception>
 
 namespace walla {
 
@@ -26,12 +26,12 @@ size_t threadsFor(size_t pieces) {
 
 TrailingHash::TrailingHash(const uint8_t* region, uint64_t from, uint64_t to)
     : from_(from), to_(std::max(from, to)), digest_(region + from, to_ - from) {
+  const size_t threads = threadsFor(digest_.pieces());
+  threads_.reserve(threads);
   try {
-    for (size_t left = threadsFor(digest_.pieces()); left > 0; --left) {
-      threads_.emplace_back([this] { run(); });
-    }
-  } catch (const std::system_error&) {
-    // A process limit: fewer do as well, or finish() hashes on the caller's thread instead.
+    while (threads_.size() < threads) threads_.emplace_back([this] { run(); });
+  } catch (const std::exception&) {
+    // A limit on processes or memory: fewer do as well, or finish() hashes on the caller's thread.
   }
 }
 
