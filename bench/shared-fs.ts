@@ -12,8 +12,8 @@
  * Without options: few layouts and contenders, 3 rounds. --full: all contenders at 1, 2, 4 and 8 nodes with 1, 2 and
  * 4 ranks each, in 5 rounds. More ranks than 32 say little on this machine: they share its processors.
  */
-import { execFileSync } from 'node:child_process';
-import { cpSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { execFileSync, spawn } from 'node:child_process';
+import { cpSync, mkdirSync, mkdtempSync } from 'node:fs';
 import { cpus, loadavg, tmpdir } from 'node:os';
 import { join, relative } from 'node:path';
 import { parseArgs } from 'node:util';
@@ -84,10 +84,13 @@ if (reason !== undefined || !node) {
 /** How often a contender has failed since it last did not, by name. */
 const failuresInTurn = new Map<string, number>();
 const scratch = mkdtempSync(join(tmpdir(), 'walla-bench-'));
-process.once('exit', () => rmSync(scratch, { recursive: true, force: true }));
 // The cluster ends with this process, however it ends.
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(1));
 const file = options.json ?? defaultResultFile();
+// By a process of its own: the cluster's ranks go with this one, and would take its time for as long as it removed files.
+process.once('exit', () => {
+  spawn('rm', ['-rf', scratch], { detached: true, stdio: 'ignore' }).unref();
+});
 const site = makeSite(await startCluster());
 try {
   const results: Results = {

@@ -108,6 +108,7 @@ export class SharedFs {
   ): Promise<SharedFs> {
     const scratch = mkdtempSync(join(tmpdir(), 'walla-sharedfs-'));
     const shared = new SharedFs(scratch);
+    process.once('exit', shared.#remove);
     const words = [
       `--queue=${join(scratch, 'queue')}`,
       `--metadata-us=${options.metadataUs ?? 0}`,
@@ -142,9 +143,14 @@ export class SharedFs {
         counts.set(name, parseCounts(await lastLine));
       return { counts, requests: this.#readTraces() };
     } finally {
-      rmSync(this.#scratch, { recursive: true, force: true });
+      process.off('exit', this.#remove);
+      this.#remove();
     }
   }
+
+  readonly #remove = (): void => {
+    rmSync(this.#scratch, { recursive: true, force: true });
+  };
 
   #readTraces(): Request[] {
     return readdirSync(this.#scratch)
