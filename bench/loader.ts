@@ -1,5 +1,5 @@
 /**
- * npm run bench:loader [-- --runs 9 --node 24 --json FILE]
+ * npm run bench:loader [-- --runs 9 --node 24 --floor --json FILE]
  *
  * Start-up time and memory of the catalogue example, everything warm on the local disk and the image
  * already on this node. All rows of one Node.js version take turns in every round, so that a change in the
@@ -11,6 +11,7 @@
  *   code cache      the same with an archive made by walla pack --code-cache (Node.js 22 and later)
  *   staged, import  the documented form, --import walla/stage
  *   attached        a child process of a staged one: hooks alone, no check
+ *   floor           with --floor (Node.js 22 and later): how far hooks could go, see floor/run.cjs
  *   empty           an empty program, and
  *   empty, staged   the same under walla: what the hooks cost before the first line
  */
@@ -39,6 +40,7 @@ const { values: options } = parseArgs({
   options: {
     runs: { type: 'string', default: '9' },
     node: { type: 'string', multiple: true },
+    floor: { type: 'boolean', default: false },
     json: { type: 'string' },
   },
 });
@@ -60,6 +62,7 @@ const empty = join(application, '.cache', 'empty.cjs');
 
 /** Written by the process itself as it ends; the same few lines run in every row. */
 const PROBE = join(scratch, 'probe.cjs');
+const FLOOR_GRAPH = join(scratch, 'graph.json');
 
 try {
   await prepare();
@@ -95,7 +98,7 @@ async function prepare(): Promise<void> {
   writeFileSync(empty, '');
   writeFileSync(
     PROBE,
-    `process.on('exit', () => require('fs').writeSync(3, String(process.resourceUsage().maxRSS)));\n`,
+    `process.on('exit', () => require('fs').writeSync(3, process.resourceUsage().maxRSS + ' ' + (process.floorGraphMs ?? 0)));\n`,
   );
   await build({
     entryPoints: [app],
@@ -145,6 +148,7 @@ function measure(node: string, major: number): Map<string, Sample[]> {
         ]),
     { name: 'staged, import', args: ['--import', preload, app], env: keep },
     { name: 'attached', args: ['-r', preload, app], env: { WALLA_ATTACH: attach } },
+    ...(options.floor && major >= 22 ? [floorRow(node, keep)] : []),
     { name: 'empty', args: [empty], env: {} },
     { name: 'empty, staged', args: ['-r', preload, empty], env: keep },
   ];
@@ -163,6 +167,21 @@ function measure(node: string, major: number): Map<string, Sample[]> {
     });
   }
   return samples;
+}
+
+function floorRow(node: string, env: NodeJS.ProcessEnv): Row {
+  const floor = join(packageRoot, 'bench/floor');
+  const recorded = spawnSync(node, ['-r', join(floor, 'record.cjs'), app], {
+    env: { ...cleanEnvironment(), FLOOR_GRAPH },
+    encoding: 'utf8',
+  });
+  if (recorded.status !== 0) throw new Error(`recording failed: ${recorded.stderr}`);
+  const flags = ['--expose-internals', '--no-warnings'];
+  return {
+    name: 'floor',
+    args: [...flags, '-r', preload, '-r', join(floor, 'run.cjs'), app],
+    env: { ...env, FLOOR_GRAPH },
+  };
 }
 
 /** In memory, and apart from whatever else of walla is on this machine. */
@@ -186,7 +205,8 @@ function once(node: string, { name, args, env }: Row): Sample {
   );
   const wallMs = performance.now() - start;
   if (status !== 0) throw new Error(`${name} failed: ${stderr}`);
-  return { wallMs, peakMiB: Number(output[3]) / 1024 };
+  const [peakKiB, graphMs] = String(output[3]).split(' ').map(Number);
+  return { wallMs: wallMs - (graphMs ?? NaN), peakMiB: (peakKiB ?? NaN) / 1024 };
 }
 
 function report(major: number, samples: Map<string, Sample[]>): Record<string, Sample[]> {
@@ -209,6 +229,8 @@ function report(major: number, samples: Map<string, Sample[]>): Record<string, S
   ratio(samples, 'attached', 'plain');
   ratio(samples, 'staged', 'bundle');
   ratio(samples, 'code cache', 'bundle');
+  ratio(samples, 'floor', 'plain');
+  ratio(samples, 'floor', 'bundle');
   const over = pairs(samples, 'empty, staged', 'empty').map(([a, b]) => a.wallMs - b.wallMs);
   console.log(`  hooks ready, over an empty program: median ${median(over).toFixed(1)} ms`);
   return Object.fromEntries(samples);
