@@ -4,6 +4,8 @@
  * Nothing of this runs when walla comes first.
  */
 import {
+  type LoadContext,
+  type LoadResult,
   Module,
   type ResolveContext,
   type ResolveResult,
@@ -15,6 +17,8 @@ const OWN_PRELOAD = /(?:^|\/)walla\/stage$|\/dist\/stage\.cjs$/;
 /** Resolves to nothing, in the module loader itself, before it looks at any file. */
 const PROBE = './walla-probe';
 const PROBE_PARENT = 'data:text/javascript,';
+/** Of a scheme that Node.js refuses before it looks at anything. */
+const PROBE_URL = 'walla-probe:';
 
 /** Whether any other preload flag comes before walla's own: those of NODE_OPTIONS first, all -r before all --import. */
 export function hasEarlierPreload(
@@ -47,6 +51,7 @@ export function isPatched(what: 'resolve' | 'load'): boolean {
 }
 
 type Next = (specifier: string, context: ResolveContext) => ResolveResult | Promise<ResolveResult>;
+type NextLoad = (url: string, context: LoadContext) => LoadResult | Promise<LoadResult>;
 
 /**
  * Whether a hook of somebody else stands between ours and Node.js's own step: seen in the stack trace of a
@@ -54,16 +59,26 @@ type Next = (specifier: string, context: ResolveContext) => ResolveResult | Prom
  */
 export async function asksOthers(next: Next, context: ResolveContext): Promise<boolean> {
   try {
-    await askNextHook(next, context);
+    await askNextHook(next, PROBE, context, { parentURL: PROBE_PARENT });
     return true; // somebody made something of it
   } catch (error) {
     return passesOthers(error);
   }
 }
 
-function asksOthersSync(next: Next, context: ResolveContext): boolean {
+/** The same of hooks that load: a tool may have no others. */
+export async function loadsThroughOthers(next: NextLoad, context: LoadContext): Promise<boolean> {
   try {
-    askNextHook(next, context);
+    await askNextHook(next, PROBE_URL, context, { format: null, importAttributes: {} });
+    return true;
+  } catch (error) {
+    return passesOthers(error);
+  }
+}
+
+function isThroughOthers(ask: () => unknown): boolean {
+  try {
+    ask();
     return true;
   } catch (error) {
     return passesOthers(error);
@@ -71,17 +86,24 @@ function asksOthersSync(next: Next, context: ResolveContext): boolean {
 }
 
 /** A function of this name in the trace is where our own part of the chain ends. */
-function askNextHook(next: Next, context: ResolveContext): unknown {
-  const limit = Error.stackTraceLimit;
-  const { parentURL } = context;
-  Error.stackTraceLimit = Infinity;
+function askNextHook<Context extends object>(
+  next: (first: string, context: Context) => unknown,
+  first: string,
+  context: Context,
+  asked: Partial<Context>,
+): unknown {
+  const before = { ...context };
+  const limit = Object.getOwnPropertyDescriptor(Error, 'stackTraceLimit');
+  if (limit?.writable === true) Error.stackTraceLimit = Infinity;
   try {
-    return next(PROBE, { ...context, parentURL: PROBE_PARENT });
+    return next(first, { ...context, ...asked });
   } finally {
-    Error.stackTraceLimit = limit;
+    if (limit?.writable === true) Object.defineProperty(Error, 'stackTraceLimit', limit);
     // Node.js takes what is handed on into this very object.
-    if (parentURL === undefined) delete context.parentURL;
-    else context.parentURL = parentURL;
+    for (const name of Object.keys(asked) as (keyof Context)[]) {
+      if (name in before) context[name] = before[name];
+      else Reflect.deleteProperty(context, name);
+    }
   }
 }
 
@@ -92,23 +114,46 @@ function passesOthers(error: unknown): boolean {
 }
 
 /**
+ * Whether a source may go along with the question to other hooks. A hook may hand its context on with another URL,
+ * and would get this source for that: those that wrap modules do so, under URLs with a query.
+ */
+export function takesSource(url: string): boolean {
+  return !url.includes('?');
+}
+
+/**
  * Hooks that ask the next ones first where there are any, and serve the source through them.
  * @param onOthers called once if there are
  */
 export function deferring(hooks: SyncHooks, onOthers: () => void): SyncHooks {
-  let others: boolean | undefined;
+  let resolveThroughOthers: boolean | undefined;
+  let loadThroughOthers: boolean | undefined;
   return {
     resolve(specifier, context, next) {
-      if (others === undefined) {
-        others = asksOthersSync(next, context);
-        if (others) onOthers();
+      if (resolveThroughOthers === undefined) {
+        resolveThroughOthers = isThroughOthers(() =>
+          askNextHook(next, PROBE, context, { parentURL: PROBE_PARENT }),
+        );
+        if (resolveThroughOthers) onOthers();
       }
-      return others ? next(specifier, context) : hooks.resolve(specifier, context, next);
+      return resolveThroughOthers
+        ? next(specifier, context)
+        : hooks.resolve(specifier, context, next);
     },
     load(url, context, next) {
-      if (!others) return hooks.load(url, context, next);
+      if (loadThroughOthers === undefined) {
+        loadThroughOthers =
+          resolveThroughOthers === true ||
+          isThroughOthers(() =>
+            askNextHook(next, PROBE_URL, context, { format: null, importAttributes: {} }),
+          );
+        if (loadThroughOthers) onOthers();
+      }
+      if (!loadThroughOthers) return hooks.load(url, context, next);
       const served = hooks.load(url, context, (_, { format, source }) => ({ format, source }));
-      if (served.source == null) return next(url, context);
+      // CommonJS that comes with a source has another `require` where hooks run off the thread.
+      const isCommonJS = served.format?.startsWith('commonjs') === true;
+      if (served.source == null || isCommonJS || !takesSource(url)) return next(url, context);
       const format = context.format ?? served.format ?? null;
       return next(url, { ...context, format, source: served.source });
     },

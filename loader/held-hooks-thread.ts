@@ -260,7 +260,8 @@ function answerLoad(
   context: LoadContext,
   answers: ImportAnswers,
 ): (LoadResult & { responseURL: string }) | undefined {
-  if (url.startsWith('node:')) return { format: 'builtin', responseURL: url, source: null };
+  if (url.startsWith('node:') && !hasAttributes(context))
+    return { format: 'builtin', responseURL: url, source: null };
   const found = answers.load(url);
   // An import without the right attributes is refused by Node.js in its own words.
   const isJson = context.importAttributes?.['type'] === 'json';

@@ -5,10 +5,11 @@
  */
 import type { Attachment } from '../stage/attachment.ts';
 import { openAttachedImage } from '../stage/attachment.ts';
-import { asksOthers } from './earlier-tools.ts';
+import { asksOthers, loadsThroughOthers, takesSource } from './earlier-tools.ts';
 import { ImportAnswers } from './import-answers.ts';
 import { commonjsFormatOffThread, hasSyncHooks } from './node-features.ts';
 import {
+  formatToLoad,
   hasAttributes,
   type LoadContext,
   type LoadResult,
@@ -17,6 +18,7 @@ import {
 } from './node-internals.ts';
 import { Lookup } from './lookup.ts';
 import { ShadowedPaths } from './shadow/shadowed-path.ts';
+import { UsualConditions } from './usual-conditions.ts';
 
 /** What `module.register` hands over. */
 export interface HooksThreadData extends Attachment {
@@ -25,14 +27,18 @@ export interface HooksThreadData extends Attachment {
 }
 
 let answers: ImportAnswers | undefined;
+let usual: UsualConditions | undefined;
 
 /** Whether hooks registered before ours are to be asked first; undefined: not known yet. */
 let others: boolean | undefined;
+/** The same of those that load, of which a tool may have no others. */
+let loadingOthers: boolean | undefined;
 
 export function initialize({ comesLater, ...attachment }: HooksThreadData): void {
-  others = comesLater ? undefined : false;
+  loadingOthers = others = comesLater ? undefined : false;
   const image = openAttachedImage(attachment);
   const paths = new ShadowedPaths(image, attachment.roots);
+  usual = new UsualConditions(attachment.conditions);
   answers = new ImportAnswers(new Lookup(image, attachment.preserveSymlinks, paths));
 }
 
@@ -42,30 +48,33 @@ export async function resolve(
   next: (specifier: string, context: ResolveContext) => ResolveResult | Promise<ResolveResult>,
 ): Promise<ResolveResult> {
   others ??= await asksOthers(next, context);
-  if (others) return next(specifier, context);
+  if (others || !usual?.are(context.conditions)) return next(specifier, context);
   const found = answers?.resolve(specifier, context.parentURL);
   if (found === undefined) return next(specifier, context);
   if ('absent' in found) throw found.absent;
   return { url: found.url, format: found.format, shortCircuit: true };
 }
 
-export function load(
+export async function load(
   url: string,
   context: LoadContext,
   next: (url: string, context: LoadContext) => LoadResult | Promise<LoadResult>,
-): LoadResult | Promise<LoadResult> {
+): Promise<LoadResult> {
+  loadingOthers ??= others === true || (await loadsThroughOthers(next, context));
   const found = answers?.load(url);
-  if (!answers || found === undefined || found.format === 'addon') return next(url, context);
-  const { entry, format } = found;
+  const format = found && formatToLoad(context, found.format);
+  if (!answers || found === undefined || found.format === 'addon' || format === undefined)
+    return next(url, context);
+  const { entry } = found;
   const { image } = answers.lookup;
   // Without a source Node.js turns to its CommonJS loader, where commonjs.ts answers; other hooks see
   // what they see without walla. Node.js 20 would read the file by itself before that.
-  if (format === 'commonjs' && hasSyncHooks && !others)
+  if (format === 'commonjs' && hasSyncHooks && !loadingOthers)
     return { format, source: null, shortCircuit: true };
   // Always a string or a fresh copy: a view's whole buffer is transferred to the other thread.
-  const source = format === 'wasm' ? new Uint8Array(image.bytes(entry)) : image.text(entry);
-  if (others)
-    return format === 'commonjs'
+  const source = found.format === 'wasm' ? new Uint8Array(image.bytes(entry)) : image.text(entry);
+  if (loadingOthers)
+    return format === 'commonjs' || !takesSource(url)
       ? next(url, context)
       : next(url, { ...context, format: context.format ?? format, source });
   // Node.js's own default step checks import attributes.

@@ -17,6 +17,7 @@ import type { Misses } from './misses.ts';
 import { installFsReads } from './shadow/install.ts';
 import { installFsWrites } from './shadow/writes.ts';
 import { ShadowedPaths } from './shadow/shadowed-path.ts';
+import { UsualConditions } from './usual-conditions.ts';
 import type { NativeImage } from '../native/addon.ts';
 
 export interface LoaderOptions {
@@ -91,7 +92,8 @@ function installImports(
     late.all();
     return;
   }
-  const plain = syncHooks(lookup, late);
+  const usual = new UsualConditions(options.attachment.conditions);
+  const plain = syncHooks(lookup, late, usual);
   const own = lookup.misses?.timing(plain) ?? plain;
   const hooks = Module.registerHooks(
     comesLater ? deferring(own, () => (otherHooks.present = true)) : own,

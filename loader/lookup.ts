@@ -218,8 +218,7 @@ export class Lookup {
     if (path === undefined) return undefined;
     const entry = this.file(path);
     if (entry < 0) return undefined;
-    const suffix = /[?#].*$/s.exec(url);
-    return this.#packed(entry, suffix?.[0] ?? '', false);
+    return this.#packed(entry, suffixOf(url), false);
   }
 
   #packed(entry: number, suffix: string, isTabled: boolean): PackedModule {
@@ -266,6 +265,13 @@ export function pathOf(url: string): string | undefined {
   } catch {
     return undefined; // an encoded slash or NUL: Node.js refuses it with its own error
   }
+}
+
+/** Query and fragment. Of a mere `?` or `#` nothing is left, as in Node.js. */
+function suffixOf(url: string): string {
+  if (!/[?#]/.test(url)) return '';
+  const { search, hash } = new URL(url);
+  return search + hash;
 }
 
 /** file: URL of an absolute path. */

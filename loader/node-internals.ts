@@ -1,5 +1,6 @@
 /** The parts of Node.js's module loader that walla patches and that @types/node does not describe. */
 import nodeModule from 'node:module';
+import type { ModuleFormat } from '../stage/format/index-layout.ts';
 
 export interface ResolveOptions {
   paths?: readonly string[];
@@ -15,6 +16,15 @@ export interface LoadContext {
 
 export function hasAttributes({ importAttributes }: LoadContext): boolean {
   return importAttributes !== undefined && Object.keys(importAttributes).length > 0;
+}
+
+/**
+ * The format to load a packed module in: what other hooks have made of it goes before what the archive says.
+ * @returns undefined where Node.js's own step has to do it
+ */
+export function formatToLoad({ format }: LoadContext, packed: ModuleFormat): string | undefined {
+  if (format === undefined || format === null || format === packed) return packed;
+  return format === 'module' ? format : undefined;
 }
 
 export interface ResolveContext {
