@@ -84,6 +84,9 @@ bool isLockFile(std::string_view name) {
   return std::find(kLockFiles.begin(), kLockFiles.end(), name) != kLockFiles.end();
 }
 
+/// The directory in which tools keep what they can make again.
+constexpr std::string_view kCache = ".cache";
+
 bool isNodeModules(std::string_view path) {
   return path == "node_modules" || endsWith(path, "/node_modules");
 }
@@ -248,7 +251,9 @@ class Comparison {
       const uint8_t type = typeOf(stream.fd(), *child);
       const auto at = packed.find(name);
       if (at == packed.end()) {
-        if (counts(entry, name, type)) reportChild(entry, name, Reason::added);
+        if (counts(entry, name, type) && !isCache(stream.fd(), name, type)) {
+          reportChild(entry, name, Reason::added);
+        }
         continue;
       }
       const ListingRecord record = at->second;
@@ -275,6 +280,22 @@ class Comparison {
     if (isNodeModules(directory.path) && type != DT_REG) return name.front() != '.';
     return name == "node_modules" || name == "package.json" || isCode(name) ||
            missed().count(stemOf(name)) > 0;
+  }
+
+  /// What a run of the program may leave in a package: `.cache`, also in a `node_modules` of its
+  /// own.
+  static bool isCache(int directoryFd, std::string_view name, uint8_t type) {
+    if (type != DT_DIR) return false;
+    if (name == kCache) return true;
+    if (name != "node_modules") return false;
+    const UniqueFd below(
+        openat(directoryFd, "node_modules", O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW));
+    if (!below.valid()) return false;
+    DirectoryStream names(below.get());
+    while (const dirent* child = names.next()) {
+      if (child->d_name != kCache) return false;
+    }
+    return true;
   }
 
   /// Made for the first directory that has changed: mostly none has.

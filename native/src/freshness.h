@@ -44,7 +44,9 @@ struct FreshnessOptions {
 /// edit can restore a file's modification time, but a copy of a tree has new change times too.
 /// Links: type and target text. Directories: type and modification time, and where that differs,
 /// the listing by name and type; in directories that are not frozen only names count that can
-/// change a resolution, and lock files. walla's own directory, `.walla`, never counts.
+/// change a resolution, and lock files. walla's own directory, `.walla`, never counts, nor does a
+/// new
+/// `.cache`, which runs of the program make.
 /// @param abandoned ends the search early once it is true; null for never
 /// @throws PosixError when the root cannot be opened, or the archive's time not be read
 Freshness checkFresh(const Index& index, const std::string& root, const FreshnessOptions& options,

@@ -77,6 +77,21 @@ const CHANGES: Record<string, [change: (app: Application) => void, told: RegExp 
     },
     undefined,
   ],
+  'a cache that a run of the program has left in a package': [
+    (app) => app.write('node_modules/dep/.cache/one', ''),
+    undefined,
+  ],
+  'the same in a node_modules of its own': [
+    (app) => app.write('node_modules/dep/node_modules/.cache/one', ''),
+    undefined,
+  ],
+  'a package beside such a cache': [
+    (app) => {
+      app.write('node_modules/dep/node_modules/.cache/one', '');
+      app.write('node_modules/dep/node_modules/inner/index.js', '');
+    },
+    /node_modules\/dep\/node_modules was added/,
+  ],
   'a removed file': [(app) => rmSync(app.path('lib.mjs')), /lib\.mjs was removed/],
   'a file that became a directory': [
     (app) => {
