@@ -3,6 +3,9 @@ import type { WallaAddon } from './addon.ts';
 import { type AddonName, addonPath, copiedPackage, leaveCopy } from './addon-path.ts';
 import { WallaError } from '../stage/errors.ts';
 
+const ALLOW_ADDONS =
+  'walla needs native addons: leave --no-addons out; with --permission add --allow-addons';
+
 let addon: WallaAddon | undefined;
 /** The addon that this thread's core is in, or will be. */
 let home: AddonName = 'walla';
@@ -59,8 +62,12 @@ export function dlopen(path: string): unknown {
   try {
     process.dlopen(module, path);
   } catch (error) {
-    throw new WallaError('ERR_WALLA_NATIVE', `cannot load ${path}: ${(error as Error).message}`, {
+    const { code, message } = error as NodeJS.ErrnoException;
+    // Node.js has been told so: --permission, --no-addons.
+    const hint = code === 'ERR_DLOPEN_DISABLED' ? { hint: ALLOW_ADDONS } : {};
+    throw new WallaError('ERR_WALLA_NATIVE', `cannot load ${path}: ${message}`, {
       cause: error,
+      ...hint,
     });
   }
   return module.exports;

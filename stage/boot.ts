@@ -11,6 +11,7 @@ import { locateEarly } from './locate.ts';
 import { readOptions, type StageOptions } from './options.ts';
 import { holdOwnCopy } from './own-copy.ts';
 import { attachInherited, stage } from './stage.ts';
+import { withoutAborts } from './no-aborts.ts';
 import { isForeignPlatform, lacksNativeCore, runUnstaged } from './unstaged.ts';
 import { processMs } from './process-clock.ts';
 
@@ -25,6 +26,10 @@ export function preload(): void {
   if (isHooksThread || shared[DONE] || process.env['WALLA'] === 'off') return;
   Object.defineProperty(shared, DONE, { value: true });
   if (isForeignPlatform()) return runUnstaged();
+  withoutAborts(() => stageOrAttach(nodeMs));
+}
+
+function stageOrAttach(nodeMs: number): void {
   try {
     if (isMainThread) holdOwnCopy();
     if (process.env['WALLA_ATTACH'] && attachInherited(readOptions(process.env))) return;
