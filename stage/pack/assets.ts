@@ -3,8 +3,8 @@ import { readFile } from 'node:fs/promises';
 import { dirname, sep } from 'node:path';
 import type { Assets } from './file-facts.ts';
 
-/** Never part of a program, though a glob over its directory finds them, or its code names them: what each machine has of its own. */
-const LEFT_OUT = /\/(?:\.git|\.hg|\.svn|\.walla)\/|^\/(?:proc|sys|dev|run)\//;
+/** Never part of a program, though a glob over its directory finds them, or its code names them. */
+const LEFT_OUT = /\/(?:\.git|\.hg|\.svn|\.walla)\/|^\/(?:proc|sys)\//;
 
 /**
  * nft takes what it cannot compute for a name in its own working directory, so that path.relative of such a name leads to

@@ -20,6 +20,7 @@ import { type Mirror, MirroredTree } from './mirror.ts';
 import { treeForPrograms } from './tree-for-programs.ts';
 import type { PackOptions, PackSummary } from './pack-options.ts';
 import { record } from './record.ts';
+import { projectOf } from './record-scope.ts';
 import { resolutionRules, sorted } from '../resolution-rules.ts';
 import { Resolver } from './resolver.ts';
 import { SourceTree } from './source-tree.ts';
@@ -204,11 +205,11 @@ class Packing {
         entries,
         include: [
           ...includedFiles(include, base, dirname(first)),
-          ...notes.recorded.files,
           ...(hasCodeCache ? [codeCachePath(this.#first.real)] : []),
         ],
         exclude: excluded,
-        questions: notes.recorded.questions,
+        projects: this.#entries.map(({ real }) => inside(projectOf(dirname(real)))),
+        recorded: notes.recorded,
         tree,
         resolver,
         directory,

@@ -6,7 +6,7 @@ import type { FileFacts } from './file-facts.ts';
 import type { Question } from './resolver.ts';
 
 /** Raised whenever a tracer may find something else in the same file. */
-const NOTES_VERSION = 3;
+const NOTES_VERSION = 4;
 
 /** What a pack leaves behind for the next one, beside the archive of its first entry. */
 export interface TraceNotes {

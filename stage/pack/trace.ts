@@ -1,5 +1,5 @@
 import { CODE_CACHE_SUFFIX } from '../format/code-cache.ts';
-import { existsSync, type BigIntStats } from 'node:fs';
+import { existsSync, realpathSync, type BigIntStats } from 'node:fs';
 import { dirname, isAbsolute, join, resolve } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { WallaError } from '../errors.ts';
@@ -8,6 +8,8 @@ import { readFacts, type FileFacts } from './file-facts.ts';
 import type { Patterns } from './globs.ts';
 import { OptionalDependencyFinder } from './optional-dependencies.ts';
 import { expandPattern } from './name-patterns.ts';
+import { ProgramExtent } from './program-extent.ts';
+import type { Recorded } from './record.ts';
 import { Resolver, type AbsentError, type Answer, type Kind, type Question } from './resolver.ts';
 import { scannerReady } from './scan.ts';
 import type { SourceTree } from './source-tree.ts';
@@ -51,8 +53,10 @@ export interface TraceOptions extends TraceProgress {
   /** Files to add whether or not anything refers to them. */
   include: string[];
   exclude: Patterns;
-  /** Names seen in a recorded run. */
-  questions: Question[];
+  /** Absolute directories that the entries belong to. */
+  projects: string[];
+  /** Seen in recorded runs. */
+  recorded: Recorded;
   tree: SourceTree;
   resolver: Resolver;
   /** The program's working directory, as far as it can be guessed. */
@@ -77,6 +81,10 @@ class Tracer {
   readonly #asked = new Map<string, TracedResolution | null>();
   readonly #assets: AssetFinder;
   readonly #optional = new OptionalDependencyFinder();
+  readonly #extent: ProgramExtent;
+  /** Named outside of the program as far as it is known yet: it may turn out to reach there. */
+  #outsideFiles = new Set<string>();
+  #outsideQuestions: Question[] = [];
   /** Files to look at; the value says whether one was reached as a module. */
   #queue = new Map<string, boolean>();
   #suspects: string[] = [];
@@ -87,14 +95,16 @@ class Tracer {
 
   constructor(options: TraceOptions) {
     this.#options = options;
+    this.#extent = new ProgramExtent(options.projects);
     this.#assets = new AssetFinder(options.directory, (path) => options.tree.source(path));
   }
 
   async run(): Promise<Trace> {
-    const { entries, include, questions } = this.#options;
+    const { entries, include, recorded } = this.#options;
     for (const entry of entries) this.#add(entry, true);
     for (const file of include) this.#addAsset(file);
-    this.#ask(questions);
+    for (const file of recorded.files) this.#addNamed(file);
+    this.#askRecorded(recorded.questions);
     for (;;) {
       if (this.#failure !== undefined) throw WallaError.from(this.#failure, 'ERR_WALLA_PACK');
       if (this.#queue.size > 0) {
@@ -103,7 +113,7 @@ class Tracer {
         await new Promise((done) => setImmediate(done));
       } else if (this.#pending.size > 0) await Promise.race(this.#pending);
       else if (this.#suspects.length > 0) await this.#lookCloser();
-      else break;
+      else if (!this.#reachFurther()) break;
     }
     return {
       files: this.#files,
@@ -126,6 +136,34 @@ class Tracer {
   #addAsset(path: string): void {
     const real = this.#options.tree.follow(path);
     if (real !== undefined && this.#options.tree.stat(real)?.isFile()) this.#add(real, false);
+  }
+
+  /** Adds a file that the code names: a system file is no part of a program, and another one on the next node. */
+  #addNamed(path: string): void {
+    if (!this.#extent.holds(path)) {
+      this.#outsideFiles.add(path);
+      return;
+    }
+    const real = realPath(path);
+    if (real !== undefined && !this.#extent.isOfMachine(real)) this.#addAsset(path);
+  }
+
+  /** Children of a recorded run may be other programs, whose names are not this one's. */
+  #askRecorded(questions: Question[]): void {
+    const isInside = ({ parent }: Question) => this.#extent.holds(parent);
+    this.#outsideQuestions.push(...questions.filter((question) => !isInside(question)));
+    this.#ask(questions.filter(isInside));
+  }
+
+  /** Looks again at what was outside when it was named. Returns false once all of it still is. */
+  #reachFurther(): boolean {
+    const files = this.#outsideFiles;
+    const questions = this.#outsideQuestions;
+    this.#outsideFiles = new Set();
+    this.#outsideQuestions = [];
+    for (const file of files) this.#addNamed(file);
+    this.#askRecorded(questions);
+    return this.#outsideFiles.size < files.size || this.#outsideQuestions.length < questions.length;
   }
 
   #lookAtBatch(): void {
@@ -189,14 +227,14 @@ class Tracer {
     if (/^[a-z][\w+.-]*:/i.test(url)) return;
     try {
       const file = fileURLToPath(new URL(url, pathToFileURL(path)));
-      this.#addAsset(file);
+      this.#addNamed(file);
     } catch {
       // Not a path: nothing to pack.
     }
   }
 
   #addAssets(path: string, facts: FileFacts): Question[] {
-    for (const file of facts.assets?.files ?? []) this.#addAsset(file);
+    for (const file of facts.assets?.files ?? []) this.#addNamed(file);
     return (facts.assets?.names ?? []).map((name) => ({ ...name, parent: path }));
   }
 
@@ -254,13 +292,17 @@ class Tracer {
   #settle(question: Question, answer: NonNullable<Answer>): void {
     const { kind, parent, specifier, within } = question;
     const directory = dirname(parent);
+    const isWhole = isAbsolute(specifier) || specifier.startsWith('file:');
     if (answer.file !== undefined) {
-      if (within !== undefined && !answer.file.startsWith(`${within}/`)) return;
-      this.#followLinks(directory, specifier, answer.file);
-      this.#add(answer.file, true);
+      const { file } = answer;
+      if (within !== undefined && !file.startsWith(`${within}/`)) return;
+      if (isWhole && this.#extent.isOfMachine(file)) return;
+      this.#followLinks(directory, specifier, file);
+      this.#extent.addModule(file);
+      this.#add(file, true);
     }
     // Absolute names mean something else where the tree is mounted elsewhere, and need no table.
-    if (isAbsolute(specifier) || specifier.startsWith('file:')) return;
+    if (isWhole) return;
     this.#asked.set(`${kind} ${directory}\0${specifier}`, {
       directory,
       kind,
@@ -295,6 +337,14 @@ class Tracer {
       }
       if (at === '/') return;
     }
+  }
+}
+
+function realPath(path: string): string | undefined {
+  try {
+    return realpathSync(path);
+  } catch {
+    return undefined;
   }
 }
 
