@@ -35,8 +35,7 @@ export class AssetFinder {
     try {
       return await this.#look(paths);
     } catch (error) {
-      // nft 1.11.5 takes `fs.constants` for an imported `constants`, and throws: that file has no assets then.
-      if (!(error instanceof TypeError)) throw error;
+      if (!isOfOneFile(error)) throw error;
       if (paths.length <= 1) return new Map(paths.map((path) => [path, summary(path, [], [])]));
     }
     const found = new Map<string, Assets>();
@@ -81,6 +80,17 @@ export class AssetFinder {
       }),
     );
   }
+}
+
+/**
+ * Whether nft 1.11.5 stumbled over what one file says, which has no assets then: it takes `fs.constants` for an imported
+ * `constants`, and a link that leads to itself for an end of its work.
+ */
+function isOfOneFile(error: unknown): boolean {
+  return (
+    error instanceof TypeError ||
+    (error instanceof Error && error.message.startsWith('Recursive symlink'))
+  );
 }
 
 /** A FIFO would make the reader wait, and a device such as /dev/zero never ends. */

@@ -46,6 +46,8 @@ async function viaImport(parent, specifier) {
   if (url.protocol === 'node:') return { builtin: url.href };
   if (url.protocol !== 'file:') return null;
   const file = fileURLToPath(url);
+  // Written as %00. Node.js words the error at run time.
+  if (file.includes('\0')) return null;
   const type = typeOf(file);
   if (type === 'file') return { file, suffix: url.search + url.hash };
   // Importing a FIFO would wait, and a device such as /dev/zero never ends: Node.js may, at run time.

@@ -269,7 +269,9 @@ class Tracer {
   #ask(questions: Question[]): void {
     const fresh = questions.filter(({ kind, parent, specifier }) => {
       const key = `${kind} ${dirname(parent)}\0${specifier}`;
-      if (specifier === '' || specifier.startsWith('data:') || this.#asked.has(key)) return false;
+      // No file has a null byte in its name; how each form of loading says so is for Node.js to word.
+      const isNone = specifier === '' || specifier.startsWith('data:') || specifier.includes('\0');
+      if (isNone || this.#asked.has(key)) return false;
       this.#asked.set(key, null);
       return true;
     });
