@@ -104,6 +104,13 @@ function typeOf(path) {
   return known;
 }
 
-function absent({ name, code, message, url }) {
-  return { absent: { name, code, message, ...(typeof url === 'string' ? { url } : {}) } };
+/** What errors of resolution have beside their message: where a package names a file that is not there, which package.json. */
+const DETAILS = ['url', 'path', 'requestPath'];
+
+function absent(error) {
+  const { name, code, message } = error;
+  const details = DETAILS.filter((key) => typeof error[key] === 'string');
+  return {
+    absent: { name, code, message, ...Object.fromEntries(details.map((key) => [key, error[key]])) },
+  };
 }

@@ -19,6 +19,9 @@ export interface AbsentError {
   code?: string;
   message: string;
   url?: string;
+  /** Of a package that names a file which is not there. */
+  path?: string;
+  requestPath?: string;
 }
 
 /** What Node.js answers; null where there is nothing to record (data: URLs, required builtins). */
