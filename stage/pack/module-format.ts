@@ -4,7 +4,8 @@ import vm from 'node:vm';
 import { ruleFlags } from '../resolution-rules.ts';
 import type { ModuleFormat } from '../format/index-layout.ts';
 
-export type PackageType = 'module' | 'commonjs' | undefined;
+/** What "type" says; unclear where Node.js may refuse the package.json, and with it the files that it governs. */
+export type PackageType = 'module' | 'commonjs' | 'unclear' | undefined;
 
 /** How a file is to be treated. */
 export interface FileFormat {
@@ -52,7 +53,11 @@ export function fileFormat(
 }
 
 function javascript(type: PackageType, source: string): FileFormat {
-  return { format: type ?? detected(source), javascript: source };
+  return { format: decided(type, source), javascript: source };
+}
+
+function decided(type: PackageType, source: string): 'module' | 'commonjs' | undefined {
+  return type === 'unclear' ? undefined : (type ?? detected(source));
 }
 
 /** Undefined where Node.js was told not to look: what such a file then does is for Node.js to say. */
@@ -77,8 +82,8 @@ function typescript(path: string, type: PackageType, read: () => string): FileFo
     return none;
   }
   const extension = extname(path);
-  const decided = extension === '.mts' ? 'module' : extension === '.cts' ? 'commonjs' : type;
-  const format = decided ?? detected(source);
+  const said = extension === '.mts' ? 'module' : extension === '.cts' ? 'commonjs' : type;
+  const format = decided(said, source);
   return { format: format && `${format}-typescript`, javascript: source };
 }
 

@@ -1,3 +1,4 @@
+import { isUtf8 } from 'node:buffer';
 import {
   lstatSync,
   readdirSync,
@@ -106,13 +107,30 @@ export class SourceTree {
   }
 }
 
+/** Versions of Node.js differ in what they refuse: anything but what all of them take is unclear. */
 function packageType(path: string): PackageType {
+  let content: Buffer;
   try {
-    const { type } = JSON.parse(readFileSync(path, 'utf8')) as { type?: unknown };
-    return type === 'module' || type === 'commonjs' ? type : undefined;
+    content = readFileSync(path);
   } catch (error) {
-    if (error instanceof SyntaxError || error instanceof TypeError) return undefined;
     throw unreadable(path, error);
+  }
+  const text = content.toString().replace(/^\ufeff/, '');
+  const manifest = parsed(text);
+  if (!isUtf8(content) || typeof manifest !== 'object' || manifest === null) return 'unclear';
+  const { name = '', type = '' } = manifest as { name?: unknown; type?: unknown };
+  if (Array.isArray(manifest) || typeof name !== 'string' || typeof type !== 'string')
+    return 'unclear';
+  if (type !== 'module' && type !== 'commonjs') return undefined;
+  // Written with escapes, such a key is another one for some.
+  return text.includes('"type"') ? type : 'unclear';
+}
+
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
   }
 }
 

@@ -17,7 +17,7 @@ import type { SourceTree } from './source-tree.ts';
 export interface TracedFile {
   stat: BigIntStats;
   facts: FileFacts;
-  /** Absolute path of the governing package.json. */
+  /** Absolute path of the governing package.json; undefined also where Node.js may refuse it. */
   scope: string | undefined;
 }
 
@@ -189,7 +189,8 @@ class Tracer {
       this.#read += 1;
     }
     this.#facts.set(path, facts);
-    this.#files.set(path, { stat, facts, scope: scope?.path });
+    const governing = scope?.type === 'unclear' ? undefined : scope?.path;
+    this.#files.set(path, { stat, facts, scope: governing });
     if (scope !== undefined) this.#addScopes(scope.path);
 
     for (const url of facts.urls) this.#addUrl(path, url);
