@@ -37,7 +37,7 @@ let loadingOthers: boolean | undefined;
 export function initialize({ comesLater, ...attachment }: HooksThreadData): void {
   loadingOthers = others = comesLater ? undefined : false;
   const image = openAttachedImage(attachment);
-  const paths = new ShadowedPaths(image, attachment.roots);
+  const paths = new ShadowedPaths(image, attachment.roots, !attachment.preserveSymlinks);
   usual = new UsualConditions(attachment.conditions);
   answers = new ImportAnswers(new Lookup(image, attachment.preserveSymlinks, paths));
 }

@@ -43,8 +43,9 @@ if (typeof __filename === 'string') Reflect.deleteProperty(Module._cache, __file
 
 /** @returns the lookup */
 export function installLoader(options: LoaderOptions): Lookup {
-  const paths = new ShadowedPaths(options.image, options.attachment.roots);
-  const lookup = new Lookup(options.image, options.attachment.preserveSymlinks, paths);
+  const { roots, preserveSymlinks } = options.attachment;
+  const paths = new ShadowedPaths(options.image, roots, !preserveSymlinks);
+  const lookup = new Lookup(options.image, preserveSymlinks, paths);
   lookup.misses = paths.misses = options.keepReport?.(lookup);
   // An entry that stays the link it is has no other path that the index could tell.
   const keepsLink = hasFlag('--preserve-symlinks-main');

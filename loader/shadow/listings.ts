@@ -52,7 +52,7 @@ export function createListings(paths: ShadowedPaths): Record<'readdir' | 'opendi
       const { withFileTypes, recursive } = optionsOf(options);
       const encoding = encodingOf(options);
       if (recursive !== undefined && typeof recursive !== 'boolean') return MISS;
-      if (recursive && !isWalkable(path, encoding)) return MISS;
+      if (recursive && !isWalkable(paths, path, encoding)) return MISS;
       const found = directory(path);
       if (!found) return MISS;
       if (typeof found === 'string') throw systemError(found, 'scandir', shownPath(path));
@@ -73,7 +73,7 @@ export function createListings(paths: ShadowedPaths): Record<'readdir' | 'opendi
       const { recursive, bufferSize } = optionsOf(options);
       const encoding = encodingOf(options);
       if (recursive !== undefined && typeof recursive !== 'boolean') return MISS;
-      if (recursive && !isWalkable(path, encoding)) return MISS;
+      if (recursive && !isWalkable(paths, path, encoding)) return MISS;
       if (bufferSize !== undefined && !(Number.isInteger(bufferSize) && Number(bufferSize) > 0))
         return MISS;
       const found = directory(path);
@@ -100,10 +100,14 @@ export function createListings(paths: ShadowedPaths): Record<'readdir' | 'opendi
   };
 }
 
-/** Node.js itself joins encoded names to paths on its way down, and goes astray or fails. */
-function isWalkable(path: unknown, encoding: Encoding): boolean {
+/**
+ * Node.js itself joins encoded names to paths on its way down, and resolves `..` in their text: where
+ * that leads astray, or fails, it does.
+ */
+function isWalkable(paths: ShadowedPaths, path: unknown, encoding: Encoding): boolean {
   const isPath = typeof path === 'string' || path instanceof URL;
-  return isPath && (!encoding || encoding === 'utf8' || encoding === 'utf-8');
+  if (!isPath || (encoding && encoding !== 'utf8' && encoding !== 'utf-8')) return false;
+  return paths.absolute(path) === paths.lexical(path);
 }
 
 function optionsOf(options: unknown): Options {

@@ -120,7 +120,8 @@ export function createReads(
       const real = typeof path === 'string' ? main.realOf(path) : undefined;
       if (real !== undefined) return encoded(real, encodingOf(options));
       const isWalk = form === 'sync' || form === 'callback';
-      const asked = isWalk ? withoutSlash(path) : path;
+      // Node.js's own walk does not mind what a final slash says, nor what a link before `..` does.
+      const asked = isWalk ? paths.lexical(path) : path;
       const answer = paths.ask(asked, true);
       if (answer === undefined) return MISS;
       if (!('absent' in answer)) return encoded(image.path(answer.entry), encodingOf(options));
@@ -157,12 +158,6 @@ export function createReads(
     if (found === MISS) return MISS;
     return new Instead(kindOf(image, found) === S_IFDIR ? SOME_DIRECTORY : local.file(found), path);
   }
-}
-
-/** Node.js's own walk does not mind what a final slash says. */
-function withoutSlash(path: unknown): unknown {
-  const text = shownPath(path);
-  return text?.endsWith('/') && text.length > 1 ? text.replace(/\/+$/, '') : path;
 }
 
 /** The path, links followed, up to and with the first component that does not exist. */

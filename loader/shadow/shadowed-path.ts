@@ -1,6 +1,7 @@
 /**
  * Which paths the shadow answers for: those the archive knows, until the program writes to them.
  */
+import fs from 'node:fs';
 import { resolve as resolvePath } from 'node:path';
 import type { NativeImage } from '../../native/addon.ts';
 import { FLAG_FROZEN } from '../../stage/format/index-layout.ts';
@@ -19,7 +20,13 @@ export const S_IFDIR = 0o040000;
 export const S_IFREG = 0o100000;
 export const S_IFLNK = 0o120000;
 
+const SLASH = 0x2f;
+const DOT = 0x2e;
+
 const stat = new Float64Array(4);
+
+/** The real one, whatever is patched later. */
+const { native: realpathOf } = fs.realpathSync;
 
 /** Mode of an entry, type bits included. */
 export function modeOf(image: NativeImage, entry: number): number {
@@ -37,6 +44,8 @@ export class ShadowedPaths {
   /** Who is told of files that are read and not packed. */
   misses: Misses | undefined;
   #opensNext: string | undefined;
+  /** Whether links are in the archive as links: with --preserve-symlinks they are what they lead to. */
+  readonly holdsLinks: boolean;
   readonly #roots: readonly string[];
   readonly #shared = new SharedWrites();
   /** Paths the program has written to, with everything below them. */
@@ -44,28 +53,32 @@ export class ShadowedPaths {
   /** Directories whose listing, or that of one below them, is not the archive's any more. */
   readonly #changedBelow = new Set<string>();
 
-  constructor(image: NativeImage, roots: readonly string[]) {
+  constructor(image: NativeImage, roots: readonly string[], holdsLinks: boolean) {
     this.image = image;
+    this.holdsLinks = holdsLinks;
     this.#roots = roots;
   }
 
   /** The absolute path an `fs` function was given, if it can be one of ours; never throws. */
   absolute(path: unknown): string | undefined {
-    let text: string | undefined;
-    if (typeof path === 'string') text = path;
-    else if (path instanceof URL) text = pathOf(path.href);
-    else if (path instanceof Uint8Array) text = textOf(path);
-    if (text === undefined || text === '' || text.includes('\0')) return undefined;
-    if (!text.startsWith('/') || /\/\.{0,2}(\/|$)/.test(text)) text = resolvePath(text);
-    return this.#roots.some((root) => text.startsWith(root)) ? text : undefined;
+    let text = textOf(path);
+    if (text === undefined) return undefined;
+    if (!text.startsWith('/') || /\/\.{0,2}(\/|$)/.test(text))
+      text = goesUp(text) ? this.#above(text) : resolvePath(text);
+    return this.#ours(text);
+  }
+
+  /** The same where Node.js resolves `..` in the text itself, before it asks the system. */
+  lexical(path: unknown): string | undefined {
+    const text = textOf(path);
+    return text === undefined ? undefined : this.#ours(resolvePath(text));
   }
 
   /** @param follow whether a link in the last component is followed */
   ask(path: unknown, follow: boolean): Answer {
     const absolute = this.absolute(path);
     if (absolute === undefined || this.isWritten(absolute)) return undefined;
-    // A final slash asks for a directory, at the end of a link too.
-    const isDirectory = endsWithSlash(path);
+    const isDirectory = asksForDirectory(path);
     const entry = this.image.find(absolute, follow || isDirectory);
     if (entry >= 0) {
       if (isDirectory && kindOf(this.image, entry) !== S_IFDIR) return { absent: 'ENOTDIR' };
@@ -85,7 +98,7 @@ export class ShadowedPaths {
    */
   missed(path: unknown, opensNext: boolean): void {
     const { misses } = this;
-    const absolute = misses && this.absolute(path);
+    const absolute = misses && this.#placesOf(path)[0];
     if (absolute === undefined || this.isWritten(absolute)) return;
     const isCounted = !opensNext && absolute === this.#opensNext;
     this.#opensNext = undefined;
@@ -98,8 +111,12 @@ export class ShadowedPaths {
 
   /** From now on this path, what is below it and the listing of its directory are the real ones. */
   write(path: unknown): void {
-    let absolute = this.absolute(path);
-    if (absolute?.endsWith('/')) absolute = absolute.slice(0, -1);
+    for (const place of this.#placesOf(path)) this.#writeAt(place);
+  }
+
+  #writeAt(place: string): void {
+    let absolute: string | undefined = place;
+    if (absolute.endsWith('/')) absolute = absolute.slice(0, -1);
     while (absolute !== undefined) {
       const parent = absolute.slice(0, absolute.lastIndexOf('/'));
       this.#note(absolute);
@@ -146,6 +163,62 @@ export class ShadowedPaths {
     return (this.image.flags(directory) & FLAG_FROZEN) !== 0;
   }
 
+  #ours(text: string | undefined): string | undefined {
+    return text !== undefined && this.#roots.some((root) => text.startsWith(root))
+      ? text
+      : undefined;
+  }
+
+  /**
+   * Where a path with `..` leads: the system follows a link before it goes up, and goes up from
+   * directories only.
+   * @param directoryAt the real path of a directory, or undefined: then there is no answer
+   */
+  #above(
+    text: string,
+    directoryAt: (path: string) => string | undefined = this.#knownDirectory,
+  ): string | undefined {
+    let place = text.startsWith('/') ? '' : withoutSlash(process.cwd());
+    let isReal = true;
+    for (const name of text.split('/')) {
+      if (name === '' || name === '.') continue;
+      if (name !== '..') {
+        place += '/' + name;
+        isReal = false;
+        continue;
+      }
+      const directory = isReal ? place : directoryAt(place);
+      if (directory === undefined) return undefined;
+      isReal = true;
+      place = directory.slice(0, Math.max(directory.lastIndexOf('/'), 0));
+    }
+    return place === '' ? '/' : place;
+  }
+
+  readonly #knownDirectory = (path: string): string | undefined => {
+    const answer = this.holdsLinks ? this.ask(path, true) : undefined;
+    if (answer === undefined || 'absent' in answer) return undefined;
+    return kindOf(this.image, answer.entry) === S_IFDIR ? this.image.path(answer.entry) : undefined;
+  };
+
+  /** The path that is meant, also where only the system can tell, and what `mkdir` may make on the way. */
+  #placesOf(path: unknown): string[] {
+    const known = this.absolute(path);
+    if (known !== undefined) return [known];
+    const text = textOf(path);
+    if (text === undefined || !goesUp(text)) return [];
+    const made: string[] = [];
+    const place = this.#above(text, (directory) => {
+      try {
+        return realpathOf(directory);
+      } catch {
+        made.push(directory);
+        return directory;
+      }
+    });
+    return [place, ...made].flatMap((one) => this.#ours(one) ?? []);
+  }
+
   #note(absolute: string): void {
     this.#learn(absolute);
     this.#shared.note(absolute);
@@ -175,14 +248,34 @@ export class ShadowedPaths {
   }
 }
 
+/** A path as text; undefined where it can be none of the archive's. */
+function textOf(path: unknown): string | undefined {
+  let text: string | undefined;
+  if (typeof path === 'string') text = path;
+  else if (path instanceof URL) text = pathOf(path.href);
+  else if (path instanceof Uint8Array) text = decoded(path);
+  return text === undefined || text === '' || text.includes('\0') ? undefined : text;
+}
+
 /** Undefined where the bytes are not UTF-8: the archive's names are, so it is none of them. */
-function textOf(bytes: Uint8Array): string | undefined {
+function decoded(bytes: Uint8Array): string | undefined {
   const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString();
   return text.includes('\uFFFD') ? undefined : text;
 }
 
-function endsWithSlash(path: unknown): boolean {
-  if (typeof path === 'string') return path.endsWith('/');
+function goesUp(text: string): boolean {
+  return /(?:^|\/)\.\.(?:\/|$)/.test(text);
+}
+
+function withoutSlash(path: string): string {
+  return path.endsWith('/') ? path.slice(0, -1) : path;
+}
+
+/** A final slash or dot asks for a directory, at the end of a link too. */
+function asksForDirectory(path: unknown): boolean {
+  if (typeof path === 'string') return path.endsWith('/') || path.endsWith('/.');
   if (path instanceof URL) return path.pathname.endsWith('/');
-  return path instanceof Uint8Array && path.at(-1) === 0x2f;
+  if (!(path instanceof Uint8Array)) return false;
+  const last = path.at(-1);
+  return last === SLASH || (last === DOT && path.at(-2) === SLASH);
 }
