@@ -30,9 +30,12 @@ export function statsOf(
     size,
     blocks: Math.ceil(size / BLOCK_BYTES),
   };
-  const ms = seconds * 1e3 + nanoseconds / 1e6;
-  const ns = inNanoseconds(seconds, nanoseconds);
-  return bigint ? bigIntStats(numbers, () => ns) : plainStats(numbers, () => ms);
+  if (bigint) {
+    const ns = inNanoseconds(seconds, nanoseconds);
+    return bigIntStats(numbers, () => ns);
+  }
+  const time = [seconds, nanoseconds] as const;
+  return plainStats(numbers, () => time);
 }
 
 function readStat(image: NativeImage, entry: number): Float64Array {

@@ -45,6 +45,6 @@ export function statsOf(
   const fields = Object.fromEntries(FIELDS.map((name, index) => [name, Number(value(index))]));
   return plainStats(fields, (time) => {
     const [seconds, rest] = timeOf(time);
-    return Number(seconds) * 1e3 + Number(rest) / 1e6;
+    return [Number(seconds), Number(rest)];
   });
 }
