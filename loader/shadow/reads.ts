@@ -119,6 +119,7 @@ export function createReads(
       if (path === main.alias && main.alias !== undefined) return main.alias;
       const real = typeof path === 'string' ? main.realOf(path) : undefined;
       if (real !== undefined) return encoded(real, encodingOf(options));
+      if (!paths.holdsLinks) return MISS;
       const isWalk = form === 'sync' || form === 'callback';
       // Node.js's own walk does not mind what a final slash says, nor what a link before `..` does.
       const asked = isWalk ? paths.lexical(path) : path;

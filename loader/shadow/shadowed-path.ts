@@ -76,6 +76,7 @@ export class ShadowedPaths {
 
   /** @param follow whether a link in the last component is followed */
   ask(path: unknown, follow: boolean): Answer {
+    if (!follow && !this.holdsLinks) return undefined; // whether it is a link
     const absolute = this.absolute(path);
     if (absolute === undefined || this.isWritten(absolute)) return undefined;
     const isDirectory = asksForDirectory(path);
