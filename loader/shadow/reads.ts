@@ -64,7 +64,13 @@ export function createReads(
         : new Instead(NOWHERE[answer.absent], path);
     }
     const found = known(answer, follow ? 'stat' : 'lstat', path);
-    return found === MISS ? MISS : statsOf(image, found, bigint === true);
+    if (found === MISS || hasNewListing(found, path)) return MISS;
+    return statsOf(image, found, bigint === true);
+  }
+
+  /** Whether the program has written into this directory, which changes its times. */
+  function hasNewListing(entry: number, path: unknown): boolean {
+    return paths.hasWrites && kindOf(image, entry) === S_IFDIR && paths.isListingWritten(path);
   }
 
   return {
