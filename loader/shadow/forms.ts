@@ -103,20 +103,22 @@ export function later(callback: Callback, answer: Attempt, hasValue = true): voi
 }
 
 export function patchPromise(target: object, name: string, read: Read): void {
-  patchIfThere(
-    target,
-    name,
-    (original) =>
-      async function patched(...args) {
-        const answer = read(args[0], args[1], 'promise', patched);
-        if (answer === MISS) return await original.apply(this, args as never);
-        if (!(answer instanceof Instead)) return answer;
-        args[0] = answer.path;
-        try {
-          return await original.apply(this, args as never);
-        } catch (error) {
-          throw answer.renamed(error);
-        }
-      },
-  );
+  patchIfThere(target, name, (original) => {
+    const patched = async function (this: unknown, ...args: unknown[]): Promise<unknown> {
+      const answer = read(args[0], args[1], 'promise', patched);
+      if (answer === MISS) return await original.apply(this, args as never);
+      if (!(answer instanceof Instead)) return answer;
+      args[0] = answer.path;
+      try {
+        return await original.apply(this, args as never);
+      } catch (error) {
+        throw answer.renamed(error);
+      }
+    };
+    if (Object.prototype.toString.call(original) === '[object AsyncFunction]') return patched;
+    // `opendir` is the callback form in disguise.
+    return function (...args) {
+      return patched.apply(this, args);
+    };
+  });
 }

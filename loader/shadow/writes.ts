@@ -41,7 +41,7 @@ export function installFsWrites(
     noteWrites(sync, name, notice);
     noteWrites(sync, `${name}Sync`, notice);
     promised.push((promises) => {
-      noteWrites(promises, name, notice);
+      notePromisedWrites(promises, name, notice);
     });
   };
   for (const [name, positions] of Object.entries(WRITES))
@@ -72,6 +72,19 @@ function noteWrites(target: object, name: string, notice: (args: unknown[]) => v
       function (...args) {
         notice(args);
         return original.apply(this, args as never);
+      },
+  );
+}
+
+/** These are async functions, which programs that wrap functions look at. */
+function notePromisedWrites(target: object, name: string, notice: (args: unknown[]) => void): void {
+  patchIfThere(
+    target,
+    name,
+    (original) =>
+      async function (...args) {
+        notice(args);
+        return await original.apply(this, args as never);
       },
   );
 }
