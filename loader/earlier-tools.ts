@@ -11,6 +11,7 @@ import {
   type ResolveResult,
   type SyncHooks,
 } from './node-internals.ts';
+import { nodeWords, valuesOf } from './node-words.ts';
 
 const OWN_PRELOAD = /(?:^|\/)walla\/stage$|\/dist\/stage\.cjs$/;
 
@@ -25,18 +26,22 @@ export function hasEarlierPreload(
   execArgv: readonly string[] = process.execArgv,
   nodeOptions = process.env['NODE_OPTIONS'] ?? '',
 ): boolean {
-  const words = [
-    ...nodeOptions.split(/\s+/).map((word) => word.replace(/^"|"$/g, '')),
-    ...execArgv,
-  ];
-  const found: Record<'require' | 'import', string[]> = { require: [], import: [] };
-  words.forEach((word, index) => {
-    const [, name, value] = /^(-r|--require|--import)(?:=(.*))?$/.exec(word) ?? [];
-    if (name === undefined) return;
-    found[name === '--import' ? 'import' : 'require'].push(value ?? words[index + 1] ?? '');
-  });
-  const first = [...found.require, ...found.import][0];
-  return first !== undefined && !OWN_PRELOAD.test(first.replaceAll('"', ''));
+  const words = nodeWords(execArgv, nodeOptions);
+  const [first] = [...valuesOf(words, '-r', '--require'), ...valuesOf(words, '--import')];
+  return first !== undefined && !OWN_PRELOAD.test(first);
+}
+
+/** Whether Node.js runs the entry through its ES module loader, whatever it is: for others' --import or a loader. */
+export function isEntryImported(): boolean {
+  const words = nodeWords();
+  return (
+    hasLoaderFlag(words) || valuesOf(words, '--import').some((value) => !OWN_PRELOAD.test(value))
+  );
+}
+
+/** Whether a user's own loader was given as a flag. */
+export function hasLoaderFlag(words: readonly string[] = nodeWords()): boolean {
+  return valuesOf(words, '--loader', '--experimental-loader').length > 0;
 }
 
 /** Whether somebody has put a function of their own in place of one of Node.js's. */

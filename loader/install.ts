@@ -10,7 +10,7 @@ import { installNativeAddons } from './native-addons.ts';
 import { holdHooksThread } from './held-hooks-thread.ts';
 import { ImportAnswers } from './import-answers.ts';
 import { canHoldHooksThread, hasFlag } from './node-features.ts';
-import { deferring, hasEarlierPreload, isPatched } from './earlier-tools.ts';
+import { deferring, hasEarlierPreload, hasLoaderFlag, isPatched } from './earlier-tools.ts';
 import { Module, patch } from './node-internals.ts';
 import { LateBuiltins } from './late-builtins.ts';
 import type { Misses } from './misses.ts';
@@ -48,7 +48,8 @@ export function installLoader(options: LoaderOptions): Lookup {
   const lookup = new Lookup(options.image, preserveSymlinks, paths);
   lookup.misses = paths.misses = options.keepReport?.(lookup);
   // An entry that stays the link it is has no other path that the index could tell.
-  const keepsLink = hasFlag('--preserve-symlinks-main');
+  const keepsLink =
+    hasFlag('--preserve-symlinks-main') || process.env['NODE_PRESERVE_SYMLINKS_MAIN'] === '1';
   const main = new MainEntry(keepsLink ? undefined : options.entry);
   const late = new LateBuiltins();
   if (options.shadow) {
@@ -131,9 +132,3 @@ function installImports(
 
 /** Whether others have registered synchronous hooks after ours. It stays so: one cannot see them leave. */
 const otherHooks = { present: false };
-
-function hasLoaderFlag(): boolean {
-  return ['--loader', '--experimental-loader'].some(
-    (flag) => hasFlag(flag) || process.execArgv.some((argument) => argument.startsWith(flag + '=')),
-  );
-}

@@ -4,7 +4,7 @@
  * (lib/internal/modules/run_main.js); the index knows all of it.
  */
 import type { Lookup } from './lookup.ts';
-import { hasFlagOrValue } from './node-features.ts';
+import { isEntryImported } from './earlier-tools.ts';
 import { Module, patch } from './node-internals.ts';
 
 /** As it was given and where it really is. */
@@ -44,8 +44,7 @@ export function patchMain(lookup: Lookup, main: MainEntry, mayAlias: () => boole
         return isEntry ? (alias ?? entry.real) : original.apply(this, args as never);
       },
   );
-  // With --import or a loader flag Node.js runs the entry through its ES module loader, whatever it is.
-  const throughImport = ['--import', '--loader', '--experimental-loader'].some(hasFlagOrValue);
+  const throughImport = isEntryImported();
   patch(
     Module,
     'runMain',

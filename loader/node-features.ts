@@ -3,6 +3,7 @@
  * version is a change in this file alone.
  */
 import nodeModule from 'node:module';
+import { nodeWords } from './node-words.ts';
 
 const [major = 0, minor = 0] = process.versions.node.split('.').map(Number);
 
@@ -65,15 +66,12 @@ export function isImportable(format: string | undefined): boolean {
 
 /** Whether a flag was given on the command line or in NODE_OPTIONS. */
 export function hasFlag(flag: string): boolean {
-  return (
-    process.execArgv.includes(flag) ||
-    (process.env['NODE_OPTIONS'] ?? '').split(/\s+/).includes(flag)
-  );
+  return nodeWords().includes(flag);
 }
 
 /** The same for a flag that takes a value, in either spelling. */
 export function hasFlagOrValue(flag: string): boolean {
-  return hasFlag(flag) || process.execArgv.some((argument) => argument.startsWith(flag + '='));
+  return nodeWords().some((word) => word === flag || word.startsWith(`${flag}=`));
 }
 
 function runsHooks(): boolean {

@@ -2,6 +2,7 @@
  * What Node.js was told that changes how names resolve or what a file is: a table of resolutions is good
  * for one set of these.
  */
+import { nodeWords, valuesOf } from '../loader/node-words.ts';
 
 export interface ResolutionRules {
   /**
@@ -31,14 +32,11 @@ export function resolutionRules(
   execArgv: readonly string[] = process.execArgv,
   nodeOptions = process.env['NODE_OPTIONS'] ?? '',
 ): ResolutionRules {
-  const words = allWords(execArgv, nodeOptions);
-  const rules: string[] = [];
-  words.forEach((word, index) => {
-    const [, name, value] = /^(-C|--conditions)(?:=(.*))?$/.exec(word) ?? [];
-    const condition = value ?? (name === undefined ? undefined : words[index + 1]);
-    if (condition !== undefined) rules.push(condition);
-    if (OTHER_FLAG.test(word)) rules.push(word);
-  });
+  const words = nodeWords(execArgv, nodeOptions);
+  const rules = [
+    ...valuesOf(words, '-C', '--conditions'),
+    ...words.filter((word) => OTHER_FLAG.test(word)),
+  ];
   const { require_module, typescript } = process.features as Features;
   if (require_module === false) rules.push('--no-experimental-require-module');
   if (typescript === false) rules.push('--no-experimental-strip-types');
@@ -52,9 +50,7 @@ export function resolutionRules(
 
 /** Flags other than conditions to hand on, so that another thread or process goes by the same rules. */
 export function ruleFlags(): string[] {
-  return allWords(process.execArgv, process.env['NODE_OPTIONS'] ?? '').filter((word) =>
-    ANY_FLAG.test(word),
-  );
+  return nodeWords().filter((word) => ANY_FLAG.test(word));
 }
 
 /** Of a set of rules, the conditions that `exports` and `imports` maps are asked with. */
@@ -64,8 +60,4 @@ export function userConditions(rules: readonly string[]): string[] {
 
 export function sorted(rules: readonly string[]): string[] {
   return [...new Set(rules)].sort();
-}
-
-function allWords(execArgv: readonly string[], nodeOptions: string): string[] {
-  return [...nodeOptions.split(/\s+/).map((word) => word.replace(/^"|"$/g, '')), ...execArgv];
 }
