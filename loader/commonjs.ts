@@ -13,6 +13,7 @@ import {
   type ResolveOptions,
 } from './node-internals.ts';
 import { setModuleExtensions } from './own-extensions.ts';
+import type { PackageSearch } from './package-search.ts';
 import { countModule } from './large-program.ts';
 
 export type { Entry } from './main-entry.ts';
@@ -20,23 +21,32 @@ export type { Entry } from './main-entry.ts';
 /**
  * @param otherHooks synchronous hooks of other tools: if there are any, Node.js loads, and asks all hooks
  * @param isResolvedByOthers another tool was here first and answers names: then Node.js resolves
+ * @param search where packages are looked for
  */
 export function installCommonJS(
   lookup: Lookup,
   main: MainEntry,
   otherHooks: { readonly present: boolean },
   isResolvedByOthers: boolean,
+  search: PackageSearch,
 ): void {
   setModuleExtensions(Module._extensions);
   if (!isResolvedByOthers)
-    patch(Module, '_resolveFilename', (original) => resolveFilename(original, lookup, main));
+    patch(Module, '_resolveFilename', (original) =>
+      resolveFilename(original, lookup, main, search),
+    );
   patch(Module._extensions, '.js', (original) => loadScript(original, lookup, otherHooks));
   patch(Module._extensions, '.json', (original) => loadJson(original, lookup, otherHooks));
 }
 
 type Replacement = (this: unknown, ...args: unknown[]) => unknown;
 
-function resolveFilename(original: AnyFunction, lookup: Lookup, main: MainEntry): Replacement {
+function resolveFilename(
+  original: AnyFunction,
+  lookup: Lookup,
+  main: MainEntry,
+  search: PackageSearch,
+): Replacement {
   return function patched(...args) {
     const [request, parent, , options] = args as [
       unknown,
@@ -46,14 +56,16 @@ function resolveFilename(original: AnyFunction, lookup: Lookup, main: MainEntry)
     ];
     if (typeof request === 'string' && options?.paths === undefined) {
       if (typeof parent?.filename === 'string') {
-        const answer = lookup.require(request, parent.filename);
+        const answer = search.isUsual(request, parent)
+          ? lookup.require(request, parent.filename)
+          : undefined;
         if (typeof answer === 'string') return answer;
         if (answer !== undefined) throw answer.absent(parent, patched);
         if (lookup.misses)
           return lookup.misses.resolving(KIND_REQUIRE, request, parent.filename, () =>
             original.apply(this, args as never),
           );
-      } else if (request.startsWith('/')) {
+      } else if (request.startsWith('/') && !search.isReplaced()) {
         const found = main.realOf(request) ?? lookup.requirePath(request, request);
         if (typeof found === 'string') return found;
       }

@@ -14,6 +14,7 @@ import { deferring, hasEarlierPreload, hasLoaderFlag, isPatched } from './earlie
 import { Module, patch } from './node-internals.ts';
 import { LateBuiltins } from './late-builtins.ts';
 import type { Misses } from './misses.ts';
+import { PackageSearch } from './package-search.ts';
 import { installFsReads } from './shadow/install.ts';
 import { installFsWrites } from './shadow/writes.ts';
 import { ShadowedPaths } from './shadow/shadowed-path.ts';
@@ -61,9 +62,11 @@ export function installLoader(options: LoaderOptions): Lookup {
   installNativeAddons(lookup, options.localPath);
   const comesLater = hasEarlierPreload();
   if (comesLater && isPatched('load')) otherHooks.present = true;
-  installCommonJS(lookup, main, otherHooks, comesLater && isPatched('resolve'));
+  const search = new PackageSearch();
+  installCommonJS(lookup, main, otherHooks, comesLater && isPatched('resolve'), search);
   announce(lookup, paths, options.shadow, otherHooks);
   if (!keepsLink) patchMain(lookup, main, () => options.shadow && !otherHooks.present);
+  search.remember();
   installImports(lookup, late, options, comesLater);
   Module.syncBuiltinESMExports();
   return lookup;

@@ -1,0 +1,74 @@
+/**
+ * Where Node.js looks for packages. A program can change that for a module (`module.paths`), for all of them
+ * (NODE_PATH and `Module._initPaths`), or put functions of its own in place of those that search: then the
+ * table does not know, and Node.js has to search.
+ */
+import { Module } from './node-internals.ts';
+
+const FOLDER = '/node_modules';
+
+/** The functions that search: to be compared, not called. */
+const functions: { readonly _findPath: unknown; readonly _resolveLookupPaths?: unknown } = Module;
+
+export class PackageSearch {
+  #findPath = functions._findPath;
+  #lookupPaths = functions._resolveLookupPaths;
+  #globalPaths = Module.globalPaths;
+  /** By a module's directory. */
+  readonly #counts = new Map<string, number>();
+
+  /** The search is the usual one as it is now. */
+  remember(): void {
+    this.#findPath = functions._findPath;
+    this.#lookupPaths = functions._resolveLookupPaths;
+    this.#globalPaths = Module.globalPaths;
+  }
+
+  /** Whether the request is looked for as if the program had changed nothing. */
+  isUsual(request: string, parent: NodeJS.Module): boolean {
+    return !this.isReplaced() && (!isBare(request) || this.#hasUsualPaths(parent));
+  }
+
+  /** Whether a function that searches is not the one that was there. */
+  isReplaced(): boolean {
+    return (
+      functions._findPath !== this.#findPath || functions._resolveLookupPaths !== this.#lookupPaths
+    );
+  }
+
+  /**
+   * Compares the number of paths, the first and the last: this is asked at each `require`, and only a path that is
+   * overwritten in the middle escapes. For other global paths Node.js makes another array, and it never looks into
+   * the one that programs see.
+   */
+  #hasUsualPaths({ filename, path, paths }: NodeJS.Module): boolean {
+    if (Module.globalPaths !== this.#globalPaths || !Array.isArray(paths)) return false;
+    if (typeof path !== 'string') return false; // a parent of the program's own making
+    if (paths.length !== (this.#counts.get(path) ?? this.#count(path))) return false;
+    const directory = path === '/' ? '' : path;
+    const first = paths[0] ?? '';
+    const isFirst =
+      first.length === directory.length + FOLDER.length
+        ? first.startsWith(directory)
+        : first === directory && directory.endsWith(FOLDER);
+    return (
+      isFirst &&
+      paths[paths.length - 1] === FOLDER &&
+      filename.lastIndexOf('/') === directory.length &&
+      filename.startsWith(directory)
+    );
+  }
+
+  /** How many directories for packages Node.js gives to a module in this directory. */
+  #count(path: string): number {
+    const names = path.split('/').filter((name) => name !== '' && name !== 'node_modules');
+    this.#counts.set(path, names.length + 1);
+    return names.length + 1;
+  }
+}
+
+/** Whether a request is for a package, and not for a path or one of the package's own "imports". */
+function isBare(request: string): boolean {
+  const first = request[0];
+  return first !== '/' && first !== '#' && (first !== '.' || !/^\.\.?(?:\/|$)/.test(request));
+}
