@@ -5,6 +5,7 @@
 
 import { hasSyncHooks } from './node-features.ts';
 import type { AnyFunction } from './node-internals.ts';
+import { withStackTraceLimit } from './stack-trace-limit.ts';
 
 interface RecordedError {
   name: string;
@@ -17,7 +18,10 @@ interface RecordedError {
 /** With synchronous hooks Node.js has this many more calls of its own between the program and here. */
 const FRAMES_OF_HOOKS = hasSyncHooks ? 4 : -1;
 
-/** Module with the internal link to its parent; `parent` is deprecated in documentation only. */
+/** By base class and code. */
+const nodeErrorClasses = new Map<string, ErrorConstructor>();
+
+/** Module with the internal link to its parent; where a look at `parent` is warned of, nothing here is asked. */
 interface ModuleWithParent {
   filename: string | null;
   id: string;
@@ -48,9 +52,10 @@ export function absentError(
   if (parent && code === 'MODULE_NOT_FOUND' && rest['path'] === undefined)
     return notFoundError(request, parent, below);
   const Base = name.startsWith('TypeError') ? TypeError : Error;
-  const error = new Base(message) as Error & Record<string, unknown>;
   // Node.js shows the code in the stack's first line and keeps `name` plain.
   const isShown = code !== undefined && code !== 'MODULE_NOT_FOUND';
+  const Shown = isShown ? nodeErrorClass(Base, code) : Base;
+  const error = new Shown(message) as Error & Record<string, unknown>;
   trace(error, below, isShown ? `${Base.name} [${code}]` : undefined);
   if (code !== undefined) error['code'] = code;
   Object.assign(error, rest);
@@ -72,14 +77,29 @@ export function notFoundError(request: string, parent: NodeJS.Module, below?: An
   return Object.assign(error, { code: 'MODULE_NOT_FOUND', requireStack });
 }
 
+/** Node.js's own errors look like errors of the base class, but say their code as text too. */
+function nodeErrorClass(Base: ErrorConstructor, code: string): ErrorConstructor {
+  const key = `${Base.name} ${code}`;
+  const known = nodeErrorClasses.get(key);
+  if (known) return known;
+  class NodeError extends Base {
+    override toString(): string {
+      return `${this.name} [${code}]: ${this.message}`;
+    }
+  }
+  Object.defineProperty(NodeError.prototype, 'constructor', { get: () => Base });
+  nodeErrorClasses.set(key, NodeError as ErrorConstructor);
+  return NodeError as ErrorConstructor;
+}
+
 /** Takes the stack trace again, under a name that is only shown there. */
 function trace(error: Error, below: AnyFunction | undefined, shownName?: string): void {
   if (shownName !== undefined)
     Object.defineProperty(error, 'name', { value: shownName, configurable: true });
-  const limit = Error.stackTraceLimit;
-  Error.stackTraceLimit = limit + FRAMES_OF_HOOKS;
-  Error.captureStackTrace(error, below);
-  Error.stackTraceLimit = limit;
+  withStackTraceLimit(
+    (limit) => limit + FRAMES_OF_HOOKS,
+    () => Error.captureStackTrace(error, below),
+  );
   if (shownName === undefined) return;
   Reflect.get(error, 'stack'); // put together at the first look, with the name of that moment
   Reflect.deleteProperty(error, 'name');

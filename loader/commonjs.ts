@@ -5,6 +5,7 @@
 import { KIND_REQUIRE } from '../stage/format/index-layout.ts';
 import type { Lookup } from './lookup.ts';
 import type { MainEntry } from './main-entry.ts';
+import { isParentDeprecated } from './node-features.ts';
 import {
   type AnyFunction,
   type CompilableModule,
@@ -60,7 +61,7 @@ function resolveFilename(
           ? lookup.require(request, parent.filename)
           : undefined;
         if (typeof answer === 'string') return answer;
-        if (answer !== undefined) throw answer.absent(parent, patched);
+        if (answer !== undefined && !isParentDeprecated) throw answer.absent(parent, patched);
         if (lookup.misses)
           return lookup.misses.resolving(KIND_REQUIRE, request, parent.filename, () =>
             original.apply(this, args as never),

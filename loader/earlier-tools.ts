@@ -11,6 +11,7 @@ import {
   type ResolveResult,
   type SyncHooks,
 } from './node-internals.ts';
+import { withStackTraceLimit } from './stack-trace-limit.ts';
 import { nodeWords, valuesOf } from './node-words.ts';
 
 const OWN_PRELOAD = /(?:^|\/)walla\/stage$|\/dist\/stage\.cjs$/;
@@ -64,7 +65,7 @@ type NextLoad = (url: string, context: LoadContext) => LoadResult | Promise<Load
  */
 export async function asksOthers(next: Next, context: ResolveContext): Promise<boolean> {
   try {
-    await askNextHook(next, PROBE, context, { parentURL: PROBE_PARENT });
+    await askNext(next, PROBE, context, { parentURL: PROBE_PARENT });
     return true; // somebody made something of it
   } catch (error) {
     return passesOthers(error);
@@ -74,7 +75,7 @@ export async function asksOthers(next: Next, context: ResolveContext): Promise<b
 /** The same of hooks that load: a tool may have no others. */
 export async function loadsThroughOthers(next: NextLoad, context: LoadContext): Promise<boolean> {
   try {
-    await askNextHook(next, PROBE_URL, context, { format: null, importAttributes: {} });
+    await askNext(next, PROBE_URL, context, { format: null, importAttributes: {} });
     return true;
   } catch (error) {
     return passesOthers(error);
@@ -90,21 +91,23 @@ function isThroughOthers(ask: () => unknown): boolean {
   }
 }
 
-/** A function of this name in the trace is where our own part of the chain ends. */
-function askNextHook<Context extends object>(
+/** Asks in another context, and puts back what Node.js has taken from that into the one it gave. */
+function askNext<Context extends object>(
   next: (first: string, context: Context) => unknown,
   first: string,
   context: Context,
   asked: Partial<Context>,
 ): unknown {
   const before = { ...context };
-  const limit = Object.getOwnPropertyDescriptor(Error, 'stackTraceLimit');
-  if (limit?.writable === true) Error.stackTraceLimit = Infinity;
   try {
-    return next(first, { ...context, ...asked });
+    return withStackTraceLimit(
+      () => Infinity,
+      // The name in the trace is where our own part of the chain ends.
+      function askNextHook() {
+        return next(first, { ...before, ...asked });
+      },
+    );
   } finally {
-    if (limit?.writable === true) Object.defineProperty(Error, 'stackTraceLimit', limit);
-    // Node.js takes what is handed on into this very object.
     for (const name of Object.keys(asked) as (keyof Context)[]) {
       if (name in before) context[name] = before[name];
       else Reflect.deleteProperty(context, name);
@@ -137,7 +140,7 @@ export function deferring(hooks: SyncHooks, onOthers: () => void): SyncHooks {
     resolve(specifier, context, next) {
       if (resolveThroughOthers === undefined) {
         resolveThroughOthers = isThroughOthers(() =>
-          askNextHook(next, PROBE, context, { parentURL: PROBE_PARENT }),
+          askNext(next, PROBE, context, { parentURL: PROBE_PARENT }),
         );
         if (resolveThroughOthers) onOthers();
       }
@@ -150,7 +153,7 @@ export function deferring(hooks: SyncHooks, onOthers: () => void): SyncHooks {
         loadThroughOthers =
           resolveThroughOthers === true ||
           isThroughOthers(() =>
-            askNextHook(next, PROBE_URL, context, { format: null, importAttributes: {} }),
+            askNext(next, PROBE_URL, context, { format: null, importAttributes: {} }),
           );
         if (loadThroughOthers) onOthers();
       }

@@ -55,6 +55,10 @@ export const copiesNatively = major >= 22;
 /** The other forms of `cp` copy directories in C++ too. lib/internal/fs/cp/cp.js, copyDirNative */
 export const copiesNativelyLater = major >= 26;
 
+/** A look at `module.parent` is warned of, so that only Node.js can tell who required whom. lib/internal/modules/cjs/loader.js */
+export const isParentDeprecated =
+  hasFlag('--pending-deprecation') || process.env['NODE_PENDING_DEPRECATION'] === '1';
+
 /** Whether this Node.js imports files of this module format; where not, its own resolver raises its own error. */
 export function isImportable(format: string | undefined): boolean {
   return format === 'addon'
