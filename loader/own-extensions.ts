@@ -7,7 +7,8 @@ import { dirname, join } from 'node:path';
 import type { NativeImage } from '../native/addon.ts';
 import { Module } from './node-internals.ts';
 
-const NODE_EXTENSIONS = new Set(['.js', '.json', '.node', '.ts', '.cts', '.mts', '.wasm']);
+/** All that every Node.js has handlers for; where it has more, looking once more is not wrong. */
+const NODE_EXTENSIONS = new Set(['.js', '.json', '.node']);
 
 let extensions: Record<string, unknown> | undefined;
 
@@ -18,7 +19,7 @@ export function setModuleExtensions(registered: Record<string, unknown>): void {
 
 /** Every registered extension; those of Node.js where no CommonJS side is installed. */
 export function moduleExtensions(): string[] {
-  return extensions ? Object.keys(extensions) : ['.js', '.json', '.node'];
+  return extensions ? Object.keys(extensions) : [...NODE_EXTENSIONS];
 }
 
 export class OwnExtensions {
