@@ -29,7 +29,7 @@ export interface PackedModule {
   /** URL with the specifier's own query and fragment. */
   url: string;
   format: ModuleFormat | undefined;
-  /** The table itself has the answer, so that nothing the program writes changes it. */
+  /** The table itself has the answer: once given, it is good whatever the program writes, as with Node.js. */
   isTabled: boolean;
 }
 
@@ -65,6 +65,8 @@ export class Lookup {
   misses: Misses | undefined;
   readonly #stat = new Float64Array(4);
   readonly #listings = new Map<number, Set<string>>();
+  /** By entry, whether a `require` was answered with it. */
+  readonly #required: Uint8Array;
 
   readonly #preservesSymlinks: boolean;
 
@@ -78,6 +80,7 @@ export class Lookup {
    */
   constructor(image: NativeImage, preservesSymlinks = false, writes: Writes = NO_WRITES) {
     this.image = image;
+    this.#required = new Uint8Array(image.entryCount);
     this.#writes = writes;
     this.#preservesSymlinks = preservesSymlinks;
     this.#ownExtensions = new OwnExtensions(image, (path) => this.#knownAbsent(path));
@@ -112,16 +115,10 @@ export class Lookup {
   require(request: string, parentPath: string): string | AbsentModule | undefined {
     if (this.#preservesSymlinks) return undefined;
     const found = this.image.resolve(KIND_REQUIRE, parentPath, request);
-    if (found >= 0) {
-      this.hits++;
-      return this.image.path(found);
-    }
+    if (found >= 0) return this.#requiredPath(found);
     if (found < -1) {
       const [outcome, text, entry] = this.image.resolution(-found - 2);
-      if (outcome === OUTCOME_FILE) {
-        this.hits++;
-        return this.image.path(entry);
-      }
+      if (outcome === OUTCOME_FILE) return this.#requiredPath(entry);
       if (outcome === OUTCOME_BUILTIN) return undefined;
       // Somebody's own extension may well make something of the name.
       if (
@@ -221,9 +218,19 @@ export class Lookup {
     return this.#packed(entry, suffixOf(url), false);
   }
 
-  #packed(entry: number, suffix: string, isTabled: boolean): PackedModule {
-    this.hits++;
+  /** A file that the program has written may be gone, but Node.js too answers again as it answered once. */
+  #requiredPath(entry: number): string | undefined {
     const path = this.image.path(entry);
+    if (this.#required[entry] === 0 && this.isWritten(path)) return undefined;
+    this.#required[entry] = 1;
+    this.hits++;
+    return path;
+  }
+
+  #packed(entry: number, suffix: string, isTabled: boolean): PackedModule | undefined {
+    const path = this.image.path(entry);
+    if (this.isWritten(path)) return undefined;
+    this.hits++;
     return { entry, path, url: urlOf(path) + suffix, format: this.format(entry), isTabled };
   }
 
