@@ -16,6 +16,7 @@ import {
 import { setModuleExtensions } from './own-extensions.ts';
 import type { PackageSearch } from './package-search.ts';
 import { countModule } from './large-program.ts';
+import type { UsualConditions } from './usual-conditions.ts';
 
 export type { Entry } from './main-entry.ts';
 
@@ -23,6 +24,7 @@ export type { Entry } from './main-entry.ts';
  * @param otherHooks synchronous hooks of other tools: if there are any, Node.js loads, and asks all hooks
  * @param isResolvedByOthers another tool was here first and answers names: then Node.js resolves
  * @param search where packages are looked for
+ * @param usual the conditions that the archive's answers are made for
  */
 export function installCommonJS(
   lookup: Lookup,
@@ -30,11 +32,12 @@ export function installCommonJS(
   otherHooks: { readonly present: boolean },
   isResolvedByOthers: boolean,
   search: PackageSearch,
+  usual: UsualConditions,
 ): void {
   setModuleExtensions(Module._extensions);
   if (!isResolvedByOthers)
     patch(Module, '_resolveFilename', (original) =>
-      resolveFilename(original, lookup, main, search),
+      resolveFilename(original, lookup, main, search, usual),
     );
   patch(Module._extensions, '.js', (original) => loadScript(original, lookup, otherHooks));
   patch(Module._extensions, '.json', (original) => loadJson(original, lookup, otherHooks));
@@ -47,6 +50,7 @@ function resolveFilename(
   lookup: Lookup,
   main: MainEntry,
   search: PackageSearch,
+  usual: UsualConditions,
 ): Replacement {
   return function patched(...args) {
     const [request, parent, , options] = args as [
@@ -55,7 +59,11 @@ function resolveFilename(
       boolean,
       ResolveOptions?,
     ];
-    if (typeof request === 'string' && options?.paths === undefined) {
+    if (
+      typeof request === 'string' &&
+      options?.paths === undefined &&
+      usual.are(options?.conditions as Iterable<string> | undefined)
+    ) {
       if (typeof parent?.filename === 'string') {
         const answer = search.isUsual(request, parent)
           ? lookup.require(request, parent.filename)

@@ -63,11 +63,12 @@ export function installLoader(options: LoaderOptions): Lookup {
   const comesLater = hasEarlierPreload();
   if (comesLater && isPatched('load')) otherHooks.present = true;
   const search = new PackageSearch();
-  installCommonJS(lookup, main, otherHooks, comesLater && isPatched('resolve'), search);
+  const usual = new UsualConditions(options.attachment.conditions);
+  installCommonJS(lookup, main, otherHooks, comesLater && isPatched('resolve'), search, usual);
   announce(lookup, paths, options.shadow, otherHooks);
   if (!keepsLink) patchMain(lookup, main, () => options.shadow && !otherHooks.present);
   search.remember();
-  installImports(lookup, late, options, comesLater);
+  installImports(lookup, late, options, comesLater, usual);
   Module.syncBuiltinESMExports();
   return lookup;
 }
@@ -78,6 +79,7 @@ function installImports(
   late: LateBuiltins,
   options: LoaderOptions,
   comesLater: boolean,
+  usual: UsualConditions,
 ): void {
   // A user's own loader was registered before us and sees only what we leave alone: stand down.
   if (hasLoaderFlag()) {
@@ -97,7 +99,6 @@ function installImports(
     late.all();
     return;
   }
-  const usual = new UsualConditions(options.attachment.conditions);
   const plain = syncHooks(lookup, late, usual);
   const own = lookup.misses?.timing(plain) ?? plain;
   const hooks = Module.registerHooks(
