@@ -20,6 +20,9 @@ export const S_IFDIR = 0o040000;
 export const S_IFREG = 0o100000;
 export const S_IFLNK = 0o120000;
 
+/** Where programs keep what they can make again, in packages too. */
+const CACHE = /\/\.cache(?:\/|$)/;
+
 const SLASH = 0x2f;
 const DOT = 0x2e;
 
@@ -86,6 +89,8 @@ export class ShadowedPaths {
       return this.#isRealWritten(absolute, entry) ? undefined : { entry };
     }
     if (entry !== ABSENT && entry !== NOT_A_DIRECTORY) return undefined;
+    // An earlier run may have left it, and the archive is good all the same (native/src/freshness.h).
+    if (CACHE.test(absolute)) return undefined;
     if (this.hasWrites) {
       const real = this.#realChild(absolute, absolute.slice(0, absolute.lastIndexOf('/')));
       if (real !== undefined && this.isWritten(real)) return undefined;

@@ -2,6 +2,7 @@ import { statSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { dirname, sep } from 'node:path';
 import type { Assets } from './file-facts.ts';
+import { ifThere, statIfThere } from './if-there.ts';
 
 /** Never part of a program, though a glob over its directory finds them, or its code names them. */
 const LEFT_OUT = /\/(?:\.git|\.hg|\.svn|\.walla)\/|^\/(?:proc|sys)\//;
@@ -95,7 +96,7 @@ function isOfOneFile(error: unknown): boolean {
 
 /** A FIFO would make the reader wait, and a device such as /dev/zero never ends. */
 async function readRegularFile(path: string): Promise<string | Buffer | null> {
-  if (!statSync(path, { throwIfNoEntry: false })?.isFile()) return null;
+  if (!statIfThere(path)?.isFile()) return null;
   const content = await readFile(path);
   return content.includes('relative')
     ? content.toString().replace(RELATIVE_CALL, '_relative')
@@ -125,7 +126,8 @@ function summary(path: string, files: string[], names: Assets['names']): Assets 
 }
 
 function modified(path: string): string {
-  return String(statSync(path, { bigint: true, throwIfNoEntry: false })?.mtimeNs ?? '');
+  const stat = ifThere(() => statSync(path, { bigint: true, throwIfNoEntry: false }));
+  return String(stat?.mtimeNs ?? '');
 }
 
 /** Whether what was found earlier still holds: no name was added to or removed from its directories. */

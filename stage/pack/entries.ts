@@ -1,7 +1,8 @@
-import { accessSync, constants, realpathSync, statSync } from 'node:fs';
+import { accessSync, constants, realpathSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { WallaError } from '../errors.ts';
 import { unreadable } from './source-tree.ts';
+import { statIfThere } from './if-there.ts';
 
 /** A program's entry as the user named it and as it really is. */
 export interface Entry {
@@ -21,7 +22,7 @@ export function findEntry(entry: string, directory: string, preserveSymlinks: bo
   const path = resolve(directory, entry);
   for (const suffix of TRIED) {
     const given = path + suffix;
-    if (!statSync(given, { throwIfNoEntry: false })?.isFile()) continue;
+    if (!statIfThere(given)?.isFile()) continue;
     try {
       accessSync(given, constants.R_OK);
     } catch (error) {

@@ -1,9 +1,10 @@
 import { lstatSync, readlinkSync, statSync } from 'node:fs';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { FLAG_COMPLETE, FLAG_FROZEN } from '../format/index-layout.ts';
 import type { IndexReader, ReadEntry } from '../format/index-reader.ts';
 import { list } from './source-tree.ts';
 import { isLockFile } from './lock-files.ts';
+import { ifThere } from './if-there.ts';
 
 /** Names that can change how something else resolves, in a directory that holds more than code. */
 const RESOLVING_NAME = /^(?:node_modules|package\.json)$|.\.(?:[cm]?[jt]s|node|wasm)$/;
@@ -28,7 +29,7 @@ export function isFresh(
   for (let number = 0; number < index.entryCount; number++) {
     const entry = index.entry(number);
     const path = join(root, entry.path);
-    const stat = look(path, { bigint: true, throwIfNoEntry: false });
+    const stat = ifThere(() => look(path, { bigint: true, throwIfNoEntry: false }));
     if (stat === undefined || Number(stat.mode) !== entry.mode) return false;
     const sameTime = stat.mtimeNs === entry.mtimeNs;
     if (entry.type === 'directory') {
@@ -48,6 +49,8 @@ function namesMissed(index: IndexReader): Set<string> {
   return names;
 }
 
+const CACHE = '.cache';
+
 /** The rules of native/src/freshness.cpp, for the packer. */
 function sameNames(
   index: IndexReader,
@@ -65,8 +68,21 @@ function sameNames(
     return RESOLVING_NAME.test(name) || isLockFile(name) || missed.has(stem(name));
   };
   const key = (child: { name: string; type: number }) => `${child.name}/${child.type}`;
-  const now = list(path)?.filter(matters).map(key).join('\0');
-  return now === index.listing(number).filter(matters).map(key).join('\0');
+  const packed = index.listing(number).filter(matters).map(key);
+  const known = new Set(packed);
+  const isNewCache = (child: { name: string; type: number }): boolean =>
+    !known.has(key(child)) && isCache(join(path, child.name));
+  const now = list(path)?.filter((child) => matters(child) && !isNewCache(child));
+  return now?.map(key).join('\0') === packed.join('\0');
+}
+
+/** What a run of the program may leave in a package: `.cache`, also in a node_modules of its own. */
+function isCache(path: string): boolean {
+  if (!ifThere(() => lstatSync(path, { throwIfNoEntry: false }))?.isDirectory()) return false;
+  const isModules = basename(path) === 'node_modules';
+  return isModules
+    ? (list(path)?.every(({ name }) => name === CACHE) ?? false)
+    : basename(path) === CACHE;
 }
 
 function stem(name: string): string {

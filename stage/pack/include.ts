@@ -1,7 +1,8 @@
-import { readdirSync, statSync } from 'node:fs';
+import { readdirSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { WallaError } from '../errors.ts';
 import { Patterns, absoluteGlob, globBase, isPackageName } from './globs.ts';
+import { statIfThere } from './if-there.ts';
 
 /**
  * Files that `--include` names.
@@ -32,7 +33,7 @@ function findFiles(pattern: string, directory: string, from: string): string[] {
   const absolute = absoluteGlob(pattern, directory);
   const base = globBase(absolute) || '/';
   const patterns = new Patterns([absolute], directory);
-  if (statSync(base, { throwIfNoEntry: false })?.isFile()) return [base];
+  if (statIfThere(base)?.isFile()) return [base];
   const walkModules = absolute.includes('node_modules');
   return filesBelow(base, (name) => walkModules || name !== 'node_modules').filter((file) =>
     patterns.match(file),
@@ -42,13 +43,13 @@ function findFiles(pattern: string, directory: string, from: string): string[] {
 function packageDirectory(name: string, start: string): string | undefined {
   for (let at = start; ; at = dirname(at)) {
     const path = join(at, 'node_modules', name);
-    if (statSync(path, { throwIfNoEntry: false })?.isDirectory()) return path;
+    if (statIfThere(path)?.isDirectory()) return path;
     if (at === dirname(at)) return undefined;
   }
 }
 
 function filesBelow(directory: string, enter: (name: string) => boolean): string[] {
-  if (!statSync(directory, { throwIfNoEntry: false })?.isDirectory()) return [];
+  if (!statIfThere(directory)?.isDirectory()) return [];
   return readdirSync(directory, { withFileTypes: true }).flatMap((child) => {
     const path = join(directory, child.name);
     if (child.name.includes('\ufffd')) {

@@ -1,5 +1,6 @@
-import { readdirSync, readFileSync, statSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { statIfThere } from './if-there.ts';
 
 /** What a package may load by a name that it works out when it runs. */
 export interface OptionalDependencies {
@@ -45,7 +46,7 @@ function find(manifest: string): OptionalDependencies {
 function nativeFiles(name: string, from: string): string[] {
   for (let at = from; ; at = dirname(at)) {
     const directory = join(at, 'node_modules', name);
-    if (statSync(directory, { throwIfNoEntry: false })?.isDirectory()) {
+    if (statIfThere(directory)?.isDirectory()) {
       const { os, cpu } = readManifest(join(directory, 'package.json'));
       if (os === undefined && cpu === undefined) return [];
       const children = readdirSync(directory).filter((child) => NATIVE_FILE.test(child));

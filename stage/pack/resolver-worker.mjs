@@ -96,12 +96,22 @@ function viaRequire(parent, specifier) {
 function typeOf(path) {
   let known = types.get(path);
   if (known === undefined) {
-    const stat = statSync(path, { throwIfNoEntry: false });
+    const stat = statIfThere(path);
     if (stat?.isFile()) known = 'file';
     else known = stat === undefined || stat.isDirectory() ? 'none' : 'special';
     types.set(path, known);
   }
   return known;
+}
+
+/** For a path below a file Node.js 20 throws even where it is told not to. */
+function statIfThere(path) {
+  try {
+    return statSync(path, { throwIfNoEntry: false });
+  } catch (error) {
+    if (error.code === 'ENOTDIR') return undefined;
+    throw error;
+  }
 }
 
 /** What errors of resolution have beside their message: where a package names a file that is not there, which package.json. */

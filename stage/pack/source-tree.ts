@@ -13,6 +13,7 @@ import { WallaError } from '../errors.ts';
 import { compareBytes, type ListingRecord } from '../format/index-writer.ts';
 import { WALLA_DIRECTORY } from '../archive-path.ts';
 import type { PackageType } from './module-format.ts';
+import { ifThere } from './if-there.ts';
 
 export interface LinkRecord {
   text: string;
@@ -81,7 +82,7 @@ export class SourceTree {
 
   protected look(path: string): BigIntStats | undefined {
     const look = this.#preserveSymlinks ? statSync : lstatSync;
-    return look(path, { bigint: true, throwIfNoEntry: false });
+    return ifThere(() => look(path, { bigint: true, throwIfNoEntry: false }));
   }
 
   protected linkText(path: string): string {

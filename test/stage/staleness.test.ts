@@ -198,6 +198,22 @@ describe('an archive that is named', () => {
       assert.deepEqual([unstaged.status, unstaged.stdout], [0, 'edited undefined\nran\n']);
     }));
 
+  test('is good for a program that keeps a cache in one of its packages, which it finds again', () =>
+    withApp((app) => {
+      app.write(
+        'node_modules/dep/main.js',
+        `const fs = require('node:fs'); const cache = __dirname + '/node_modules/.cache';
+        if (fs.existsSync(cache)) console.log(fs.readFileSync(cache + '/found', 'utf8'));
+        else { fs.mkdirSync(cache, { recursive: true }); fs.writeFileSync(cache + '/found', 'found'); }`,
+      );
+      const archive = join(app.root, 'named.walla');
+      packProgram(app.path('app.mjs'), archive);
+      const first = start(app, { WALLA_ARCHIVE: archive });
+      assert.deepEqual([first.status, first.stdout, first.stderr], [0, 'ran\n', '']);
+      const second = start(app, { WALLA_ARCHIVE: archive });
+      assert.deepEqual([second.status, second.stdout, second.stderr], [0, 'found\nran\n', '']);
+    }));
+
   test('is used in spite of a change with WALLA_STALE=use, which is said in one line', () =>
     withApp((app, archive) => {
       const env = { WALLA_ARCHIVE: archive, WALLA_STALE: 'use' };
