@@ -3,6 +3,7 @@
  * (NODE_PATH and `Module._initPaths`), or put functions of its own in place of those that search: then the
  * table does not know, and Node.js has to search.
  */
+import { dirname } from 'node:path';
 import { Module } from './node-internals.ts';
 
 const FOLDER = '/node_modules';
@@ -41,21 +42,15 @@ export class PackageSearch {
    * overwritten in the middle escapes. For other global paths Node.js makes another array, and it never looks into
    * the one that programs see.
    */
-  #hasUsualPaths({ filename, path, paths }: NodeJS.Module): boolean {
+  #hasUsualPaths({ id, filename, path, paths }: NodeJS.Module): boolean {
     if (Module.globalPaths !== this.#globalPaths || !Array.isArray(paths)) return false;
     if (typeof path !== 'string') return false; // a parent of the program's own making
-    if (paths.length !== (this.#counts.get(path) ?? this.#count(path))) return false;
-    const directory = path === '/' ? '' : path;
-    const first = paths[0] ?? '';
-    const isFirst =
-      first.length === directory.length + FOLDER.length
-        ? first.startsWith(directory)
-        : first === directory && directory.endsWith(FOLDER);
     return (
-      isFirst &&
+      paths.length === (this.#counts.get(path) ?? this.#count(path)) &&
       paths[paths.length - 1] === FOLDER &&
-      filename.lastIndexOf('/') === directory.length &&
-      filename.startsWith(directory)
+      isOwnFolder(paths[0] ?? '', path) &&
+      // Node.js makes the path of the id, and the file's name is mostly that very string.
+      (filename === id || dirname(filename) === path)
     );
   }
 
@@ -65,6 +60,12 @@ export class PackageSearch {
     this.#counts.set(path, names.length + 1);
     return names.length + 1;
   }
+}
+
+/** Whether the first directory for packages is that of the module's own directory. */
+function isOwnFolder(first: string, path: string): boolean {
+  const isBelow = first.length === path.length + FOLDER.length && first.startsWith(path);
+  return isBelow || first === FOLDER || (first === path && first.endsWith(FOLDER));
 }
 
 /** Whether a request is for a package, and not for a path or one of the package's own "imports". */

@@ -66,15 +66,15 @@ export class ShadowedPaths {
   absolute(path: unknown): string | undefined {
     let text = textOf(path);
     if (text === undefined) return undefined;
-    if (!text.startsWith('/') || /\/\.{0,2}(\/|$)/.test(text))
-      text = goesUp(text) ? this.#above(text) : resolvePath(text);
+    if (!isNormal(text)) text = goesUp(text) ? this.#above(text) : resolvePath(text);
     return this.#ours(text);
   }
 
   /** The same where Node.js resolves `..` in the text itself, before it asks the system. */
   lexical(path: unknown): string | undefined {
     const text = textOf(path);
-    return text === undefined ? undefined : this.#ours(resolvePath(text));
+    if (text === undefined) return undefined;
+    return this.#ours(isNormal(text) ? text : resolvePath(text));
   }
 
   /** @param follow whether a link in the last component is followed */
@@ -267,6 +267,11 @@ function textOf(path: unknown): string | undefined {
 function decoded(bytes: Uint8Array): string | undefined {
   const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString();
   return text.includes('\uFFFD') ? undefined : text;
+}
+
+/** Whether a path is absolute and each component a name. */
+function isNormal(text: string): boolean {
+  return text.startsWith('/') && !/\/\.{0,2}(\/|$)/.test(text);
 }
 
 function goesUp(text: string): boolean {
