@@ -127,8 +127,7 @@ export function createReads(
       if (real !== undefined) return encoded(real, encodingOf(options));
       if (!paths.holdsLinks) return MISS;
       const isWalk = form === 'sync' || form === 'callback';
-      // Node.js's own walk does not mind what a final slash says, nor what a link before `..` does.
-      const asked = isWalk ? paths.lexical(path) : path;
+      const asked = isWalk ? walked(paths, path) : path;
       const answer = paths.ask(asked, true);
       if (answer === undefined) return MISS;
       if (!('absent' in answer)) return encoded(image.path(answer.entry), encodingOf(options));
@@ -165,6 +164,12 @@ export function createReads(
     if (found === MISS) return MISS;
     return new Instead(kindOf(image, found) === S_IFDIR ? SOME_DIRECTORY : local.file(found), path);
   }
+}
+
+/** Node.js's own walk does not mind what a final slash says, nor where a link before `..` leads. */
+function walked(paths: ShadowedPaths, path: unknown): unknown {
+  const isPlainText = typeof path === 'string' && !path.includes('/.') && !path.endsWith('/');
+  return isPlainText ? path : paths.lexical(path);
 }
 
 /** The path, links followed, up to and with the first component that does not exist. */
