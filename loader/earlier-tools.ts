@@ -3,6 +3,7 @@
  * what they hooked or patched must go on seeing every module, so walla steps back to serving contents.
  * Nothing of this runs when walla comes first.
  */
+import { fileURLToPath } from 'node:url';
 import {
   type LoadContext,
   type LoadResult,
@@ -15,6 +16,8 @@ import { withStackTraceLimit } from './stack-trace-limit.ts';
 import { nodeWords, valuesOf } from './node-words.ts';
 
 const OWN_PRELOAD = /(?:^|\/)walla\/stage$|\/dist\/stage\.cjs$/;
+
+const OWN_FILE = fileURLToPath(import.meta.url);
 
 /** Resolves to nothing, in the module loader itself, before it looks at any file. */
 const PROBE = './walla-probe';
@@ -102,10 +105,7 @@ function askNext<Context extends object>(
   try {
     return withStackTraceLimit(
       () => Infinity,
-      // The name in the trace is where our own part of the chain ends.
-      function askNextHook() {
-        return next(first, { ...before, ...asked });
-      },
+      () => askNextHook(next, first, { ...before, ...asked }),
     );
   } finally {
     for (const name of Object.keys(asked) as (keyof Context)[]) {
@@ -115,10 +115,22 @@ function askNext<Context extends object>(
   }
 }
 
+/** Its name in the trace is where our own part of the chain ends: at the top of the file, where names stay (.ci/build.mjs). */
+function askNextHook<Context>(
+  next: (first: string, context: Context) => unknown,
+  first: string,
+  context: Context,
+): unknown {
+  return next(first, context);
+}
+
 function passesOthers(error: unknown): boolean {
   const lines = String((error as Error | undefined)?.stack).split('\n');
-  const foreign = lines.find((line) => /^ +at /.test(line) && !line.includes('node:'));
-  return foreign?.includes('askNextHook') !== true;
+  const isOwn = (line: string) => line.includes('askNextHook');
+  // Node.js's own step goes through walla's patches too.
+  const isForeign = (line: string) => !line.includes('node:') && !line.includes(OWN_FILE);
+  const first = lines.find((line) => /^ +at /.test(line) && (isOwn(line) || isForeign(line)));
+  return first === undefined || !isOwn(first);
 }
 
 /**

@@ -40,15 +40,18 @@ export class StagedArchive {
 
   /**
    * Runs a program as a child of a staged program runs.
-   * @param args flags of Node.js and the program
+   * @param args flags of Node.js and the program; `{stage}` among them is where walla is preloaded if not first
    * @param root directory below which calls count
    */
   trace(args: readonly string[], root: string): TracedRun {
     const trace = join(this.#base, 'trace');
     const flags = ['-f', '-qq', '--seccomp-bpf', '-s', '4096', '-e', 'trace=%file', '-o', trace];
-    const words = [...flags, this.#node.path, '-r', preload, ...args];
-    const outcome = spawnSync('strace', words, {
-      env: this.#env,
+    const own = ['-r', preload];
+    const at = args.indexOf('{stage}');
+    const words = at < 0 ? [...own, ...args] : args.toSpliced(at, 1, ...own);
+    const outcome = spawnSync('strace', [...flags, this.#node.path, ...words], {
+      // What a parent leaves there would come first.
+      env: at < 0 ? this.#env : { ...this.#env, NODE_OPTIONS: '' },
       cwd: '/',
       encoding: 'utf8',
       timeout: LONGEST_RUN_MS,

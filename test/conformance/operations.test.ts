@@ -6,6 +6,7 @@ import { type NodeVersion, nodeVersions } from '../node-versions/index.ts';
 import { type Case, CaseTree, readCase } from './case-file.ts';
 import { archiveFor, isFor } from './compare.ts';
 import { hasStrace, StagedArchive } from './file-operations.ts';
+import { packageRoot } from '../run-node.ts';
 
 const cases = ['operations', 'operations-fs'].map((name) =>
   readCase(new URL(`./cases/${name}.txt`, import.meta.url)),
@@ -24,7 +25,10 @@ for (const [node, operations] of nodeVersions.flatMap((one) =>
           await t.test(run.text, () => {
             const staged = new StagedArchive(archiveFor(run, operations, tree, node), node);
             try {
-              const args = [...run.args.slice(0, -1), join(tree.root, run.args.at(-1) ?? '')];
+              const flags = run.args
+                .slice(0, -1)
+                .map((word) => word.replace('{repo}', packageRoot));
+              const args = [...flags, join(tree.root, run.args.at(-1) ?? '')];
               const { status, stderr, calls } = staged.trace(args, tree.root);
               assert.equal(status, 0, stderr);
               assert.deepEqual(calls, run.leaves);
