@@ -66,32 +66,39 @@ type NextLoad = (url: string, context: LoadContext) => LoadResult | Promise<Load
  * Whether a hook of somebody else stands between ours and Node.js's own step: seen in the stack trace of a
  * name that does not resolve.
  */
-export async function asksOthers(next: Next, context: ResolveContext): Promise<boolean> {
+export function asksOthers(next: Next, context: ResolveContext): Promise<boolean> {
+  return isThroughOthers(() => askToResolve(next, context));
+}
+
+/** The same of hooks that load: a tool may have no others. */
+export function loadsThroughOthers(next: NextLoad, context: LoadContext): Promise<boolean> {
+  return isThroughOthers(() => askToLoad(next, context));
+}
+
+async function isThroughOthers(ask: () => unknown): Promise<boolean> {
   try {
-    await askNext(next, PROBE, context, { parentURL: PROBE_PARENT });
+    await ask();
     return true; // somebody made something of it
   } catch (error) {
     return passesOthers(error);
   }
 }
 
-/** The same of hooks that load: a tool may have no others. */
-export async function loadsThroughOthers(next: NextLoad, context: LoadContext): Promise<boolean> {
-  try {
-    await askNext(next, PROBE_URL, context, { format: null, importAttributes: {} });
-    return true;
-  } catch (error) {
-    return passesOthers(error);
-  }
-}
-
-function isThroughOthers(ask: () => unknown): boolean {
+function isThroughOthersSync(ask: () => unknown): boolean {
   try {
     ask();
     return true;
   } catch (error) {
     return passesOthers(error);
   }
+}
+
+function askToResolve(next: Next, context: ResolveContext): unknown {
+  return askNext(next, PROBE, context, { parentURL: PROBE_PARENT });
+}
+
+function askToLoad(next: NextLoad, context: LoadContext): unknown {
+  return askNext(next, PROBE_URL, context, { format: null, importAttributes: {} });
 }
 
 /** Asks in another context, and puts back what Node.js has taken from that into the one it gave. */
@@ -151,9 +158,7 @@ export function deferring(hooks: SyncHooks, onOthers: () => void): SyncHooks {
   return {
     resolve(specifier, context, next) {
       if (resolveThroughOthers === undefined) {
-        resolveThroughOthers = isThroughOthers(() =>
-          askNext(next, PROBE, context, { parentURL: PROBE_PARENT }),
-        );
+        resolveThroughOthers = isThroughOthersSync(() => askToResolve(next, context));
         if (resolveThroughOthers) onOthers();
       }
       return resolveThroughOthers
@@ -163,10 +168,7 @@ export function deferring(hooks: SyncHooks, onOthers: () => void): SyncHooks {
     load(url, context, next) {
       if (loadThroughOthers === undefined) {
         loadThroughOthers =
-          resolveThroughOthers === true ||
-          isThroughOthers(() =>
-            askNext(next, PROBE_URL, context, { format: null, importAttributes: {} }),
-          );
+          resolveThroughOthers === true || isThroughOthersSync(() => askToLoad(next, context));
         if (loadThroughOthers) onOthers();
       }
       if (!loadThroughOthers) return hooks.load(url, context, next);

@@ -12,13 +12,13 @@ const FOLDER = '/node_modules';
 const functions: { readonly _findPath: unknown; readonly _resolveLookupPaths?: unknown } = Module;
 
 export class PackageSearch {
-  #findPath = functions._findPath;
-  #lookupPaths = functions._resolveLookupPaths;
-  #globalPaths = Module.globalPaths;
+  #findPath: unknown;
+  #lookupPaths: unknown;
+  #globalPaths: unknown;
   /** By a module's directory. */
   readonly #counts = new Map<string, number>();
 
-  /** The search is the usual one as it is now. */
+  /** The search is the usual one as it is now: to be called once walla's own patches are in place. */
   remember(): void {
     this.#findPath = functions._findPath;
     this.#lookupPaths = functions._resolveLookupPaths;
