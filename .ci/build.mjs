@@ -126,7 +126,8 @@ const groups = [
 ];
 // Files that are started by path, as they are.
 const copies = [
-  'stage/pack/code-cache-maker.cjs',
+  'stage/pack/code-cache-of-modules.cjs',
+  'stage/pack/code-cache-of-run.cjs',
   'stage/pack/recorder.cjs',
   'stage/pack/resolver-worker.mjs',
 ];

@@ -62,6 +62,14 @@ export interface CompilableModule extends NodeJS.Module {
   _compile(content: string, filename: string, format?: string): unknown;
 }
 
+type CompileCacheStatus = 'FAILED' | 'ENABLED' | 'ALREADY_ENABLED' | 'DISABLED';
+
+export interface CompileCacheResult {
+  status: number;
+  message?: string;
+  directory?: string;
+}
+
 export interface ModuleInternals {
   _resolveFilename(
     request: string,
@@ -83,7 +91,11 @@ export interface ModuleInternals {
   runMain(main?: string): unknown;
   register(...args: unknown[]): unknown;
   isBuiltin(specifier: string): boolean;
-  enableCompileCache?(directory: string): unknown;
+  /** Node.js 22.1; 22.8 the others. doc/api/module.md, "Module compile cache" */
+  enableCompileCache?(options?: unknown): CompileCacheResult;
+  getCompileCacheDir?(): string | undefined;
+  flushCompileCache?(keepDeserializedCache?: boolean): void;
+  constants?: { compileCacheStatus?: Record<CompileCacheStatus, number> };
   registerHooks?(hooks: SyncHooks): { deregister(): void };
   syncBuiltinESMExports(): void;
 }

@@ -277,7 +277,13 @@ class NodePlacement {
           addon.extractElf(image, filesFd);
         }
         if (this.#plan.codeCache)
-          unpackCodeCache(image, this.#plan.codeCache, this.#placement.directoryFd);
+          unpackCodeCache(
+            this.#plan.codeCache,
+            this.#placement.imageFd,
+            this.#plan.bodyOffset,
+            this.#placement.directoryFd,
+            this.#directory.path,
+          );
       } catch (error) {
         const { code, message } = error as NodeJS.ErrnoException;
         throw code === 'ENOSPC'

@@ -60,8 +60,9 @@ export function packCommand(program: Command): void {
     )
     .option(
       '--code-cache',
-      'run the first entry once and add the code V8 compiled (Node.js 22 and later)',
+      'run the first entry once and take the code that V8 compiled (Node.js 22 and later)',
     )
+    .option('--no-code-cache', 'leave out what V8 makes of each module (Node.js 22 and later)')
     .option('--lockfile <file>', "take packages from npm's registry, as its lock file says")
     .option(
       '--omit <type>',
@@ -110,7 +111,7 @@ async function run(entries: string[], args: string[], flags: Flags): Promise<voi
       exclude: flags.exclude,
       conditions: [...resolutionRules().conditions, ...flags.conditions],
       record: flags.record ? args : undefined,
-      codeCache: flags.codeCache ? args : undefined,
+      codeCache: flags.codeCache === true ? args : flags.codeCache,
       learn: flags.learn,
       lockfile: flags.lockfile,
       omit: flags.omit,
@@ -121,10 +122,14 @@ async function run(entries: string[], args: string[], flags: Flags): Promise<voi
   } finally {
     bar.stop();
   }
-  const { file, vanished, packages } = summary;
+  const { file, vanished, packages, failedToCompile } = summary;
   if (packages && !flags.quiet && !flags.json)
     process.stderr.write(`walla: ${packagesSentence(packages)}\n`);
   if (vanished.length > 0) process.stderr.write(`walla: ${goneSentence(vanished)}\n`);
+  if (failedToCompile)
+    process.stderr.write(
+      'walla: no code caches: compiling the modules failed, mostly for lack of memory; the program runs without\n',
+    );
   if (flags.gzip && !flags.dryRun) {
     const { gzipFile } = await import('../pack/gzip.ts');
     await gzipFile(file, `${file}.gz`);
@@ -157,9 +162,12 @@ function sentence(summary: PackSummary, dryRun: boolean): string {
     count(counts.files, 'file'),
     count(counts.natives, 'native'),
     count(counts.resolutions, 'resolution'),
-  ].join(', ');
+  ];
+  const { codeCache } = summary.manifest;
+  if (codeCache) what.push(count(codeCache.count, 'code cache'));
   const seconds = (summary.elapsedMs / 1000).toFixed(1);
-  if (dryRun) return `would pack ${what}, ${formatBytes(dataBytes)}`;
-  if (!summary.written) return `${summary.file} is up to date: ${what}, ${formatBytes(dataBytes)}`;
-  return `packed ${what}, ${formatBytes(summary.bytes)} into ${summary.file} in ${seconds} s`;
+  const list = what.join(', ');
+  if (dryRun) return `would pack ${list}, ${formatBytes(dataBytes)}`;
+  if (!summary.written) return `${summary.file} is up to date: ${list}, ${formatBytes(dataBytes)}`;
+  return `packed ${list}, ${formatBytes(summary.bytes)} into ${summary.file} in ${seconds} s`;
 }

@@ -1,11 +1,8 @@
 /**
- * V8 code caches of a program, as one file of the archive: a line of JSON, then the caches one after the
+ * V8 code caches of a program, as one member of the archive: a line of JSON, then the caches one after the
  * other, each under the name that Node.js gave it. docs/format.md describes the bytes.
  */
 import { WallaError } from '../errors.ts';
-
-/** Ends the name of the packed file, which is in `.walla` beside the entry. */
-export const CODE_CACHE_SUFFIX = '.code-cache';
 
 export interface CodeCaches {
   /** Node.js version, architecture, and V8's tag of its own version and flags, in Node.js's spelling. */
@@ -55,5 +52,5 @@ function isFile(value: unknown): value is [string, number] {
 }
 
 function damaged(what: string): WallaError {
-  return new WallaError('ERR_WALLA_ARCHIVE_DAMAGED', `the file of code caches ${what}`);
+  return new WallaError('ERR_WALLA_ARCHIVE_DAMAGED', `the member of code caches ${what}`);
 }

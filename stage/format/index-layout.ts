@@ -15,6 +15,7 @@ export const NONE = 0xffffffff;
 /** Names of the members walla itself adds to the tar file. */
 export const MANIFEST_NAME = '.walla/manifest.json';
 export const INDEX_NAME = '.walla/index';
+export const CODE_CACHE_NAME = '.walla/code-cache';
 
 /** Module formats as Node.js names them, at the position of their number in the index. */
 export const FORMATS = [

@@ -21,11 +21,16 @@ export interface ManifestCounts {
   absent: number;
 }
 
-/** Where packed V8 code caches are, and whose they are (stage/format/code-cache.ts). */
+/** Where V8 code caches are in the archive, and whose they are (stage/format/code-cache.ts). */
 export interface CodeCacheFields {
-  /** Path of the packed file, relative to the root. */
-  path: string;
   tag: string;
+  /** From what: modules that were compiled alone, or a run of the program. */
+  made: 'compiled' | 'run';
+  /** How many there are. */
+  count: number;
+  /** From the start of the body, in bytes. */
+  offset: number;
+  bytes: number;
 }
 
 /** Member 1 of an archive. docs/format.md explains each field. */
@@ -146,7 +151,12 @@ function isManifest(value: Record<string, unknown>): value is Record<string, unk
 
 function isCodeCache(value: unknown): boolean {
   if (value === undefined) return true;
-  return isRecord(value) && typeof value['path'] === 'string' && typeof value['tag'] === 'string';
+  return (
+    isRecord(value) &&
+    typeof value['tag'] === 'string' &&
+    ['compiled', 'run'].includes(value['made'] as string) &&
+    ['count', 'offset', 'bytes'].every((name) => isCount(value[name]))
+  );
 }
 
 function isRecord(value: unknown): value is Record<string, unknown> {

@@ -3,9 +3,15 @@ import { open, rename, rm, type FileHandle } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import * as tar from 'tar-stream';
 import { WallaError } from '../errors.ts';
-import { INDEX_NAME, MANIFEST_NAME } from '../format/index-layout.ts';
+import { encodeCodeCaches, type CodeCaches } from '../format/code-cache.ts';
+import { CODE_CACHE_NAME, INDEX_NAME, MANIFEST_NAME } from '../format/index-layout.ts';
 import { encodeIndex, placeData, type IndexEntry } from '../format/index-writer.ts';
-import { encodeManifest, type Manifest, type ManifestFields } from '../format/manifest.ts';
+import {
+  encodeManifest,
+  type CodeCacheFields,
+  type Manifest,
+  type ManifestFields,
+} from '../format/manifest.ts';
 import { PieceDigest } from '../format/piece-digest.ts';
 import {
   BLOCK_BYTES,
@@ -27,6 +33,7 @@ export interface WriteOptions {
   file: string;
   contents: Contents;
   manifest: ManifestFields;
+  codeCaches?: (CodeCaches & Pick<CodeCacheFields, 'made'>) | undefined;
   onBytes?: ((done: number, total: number) => void) | undefined;
 }
 
@@ -37,14 +44,14 @@ export interface WriteOptions {
 export async function writeArchive(options: WriteOptions): Promise<Manifest> {
   const { file, contents } = options;
   const index = encodeIndex(contents.entries, contents.resolutions).bytes;
-  const plan = planMembers(contents.entries, index.length, options.manifest);
+  const plan = planMembers(index, options);
   placeData(index, plan.offsets, plan.imageBytes);
 
   const temporary = `${file}.tmp-${process.pid}`;
   const handle = await openForWriting(file, temporary);
   try {
-    const bodyDigest = await writeBody(handle, index, plan, options);
-    const { bytes, manifest } = encodeManifest(options.manifest, plan.bodyBytes, bodyDigest);
+    const bodyDigest = await writeBody(handle, plan, options);
+    const { bytes, manifest } = encodeManifest(plan.fields, plan.bodyBytes, bodyDigest);
     await handle.write(bytes, 0, bytes.length, BLOCK_BYTES);
     await handle.close();
     await rename(temporary, file);
@@ -70,7 +77,10 @@ async function openForWriting(file: string, temporary: string): Promise<FileHand
 }
 
 interface Plan {
+  fields: ManifestFields;
   manifest: Buffer;
+  /** Members of walla's own that stand before the files, behind the manifest. */
+  own: { name: string; data: Buffer }[];
   bodyBytes: number;
   imageBytes: number;
   /** Data offset of each entry. */
@@ -79,11 +89,23 @@ interface Plan {
 }
 
 /** All offsets follow from names and sizes, so the index is complete before anything is written. */
-function planMembers(entries: IndexEntry[], indexBytes: number, fields: ManifestFields): Plan {
+function planMembers(index: Buffer, options: WriteOptions): Plan {
+  const { entries } = options.contents;
+  const own = [{ name: INDEX_NAME, data: index }];
+  let { manifest: fields } = options;
+  let at = BLOCK_BYTES + roundUp(index.length);
+  if (options.codeCaches) {
+    const { tag, made, caches } = options.codeCaches;
+    const data = encodeCodeCaches({ tag, caches });
+    own.push({ name: CODE_CACHE_NAME, data });
+    const offset = at + BLOCK_BYTES;
+    const count = caches.length;
+    fields = { ...fields, codeCache: { tag, made, count, offset, bytes: data.length } };
+    at = offset + roundUp(data.length);
+  }
   const offsets: number[] = [];
   const members: Plan['members'] = [];
   // Offsets in the body first: where it starts depends on how long its size is in the manifest.
-  let at = BLOCK_BYTES + roundUp(indexBytes);
   for (const entry of entries) {
     const member = memberOf(entry);
     if (entry.path === '') {
@@ -99,7 +121,9 @@ function planMembers(entries: IndexEntry[], indexBytes: number, fields: Manifest
   const { bytes: manifest } = encodeManifest(fields, bodyBytes);
   const bodyOffset = BLOCK_BYTES + manifest.length;
   return {
+    fields,
     manifest,
+    own,
     bodyBytes,
     imageBytes: bodyOffset + bodyBytes,
     offsets: offsets.map((offset) => (offset === 0 ? 0 : bodyOffset + offset)),
@@ -125,7 +149,6 @@ function memberOf(entry: IndexEntry): TarMember {
 
 async function writeBody(
   handle: FileHandle,
-  index: Buffer,
   plan: Plan,
   { contents, onBytes }: WriteOptions,
 ): Promise<string> {
@@ -148,7 +171,7 @@ async function writeBody(
     const own = { type: 'file', mode: 0o644, mtimeSeconds: 0 } as const;
     const write = (member: TarMember, data: Buffer) => addBuffer(pack, member, data);
     await write({ ...own, name: MANIFEST_NAME, size: plan.manifest.length }, plan.manifest);
-    await write({ ...own, name: INDEX_NAME, size: index.length }, index);
+    for (const { name, data } of plan.own) await write({ ...own, name, size: data.length }, data);
     for (const { member, entry } of plan.members) {
       if (member.type !== 'file') await addBuffer(pack, member, undefined);
       else await Promise.race([addFile(pack, member, entry, contents.source(entry.path)), failed]);

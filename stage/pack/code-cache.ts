@@ -1,22 +1,26 @@
-import { spawnSync } from 'node:child_process';
-import {
-  existsSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  writeFileSync,
-} from 'node:fs';
-import { tmpdir } from 'node:os';
-import { basename, dirname, join } from 'node:path';
+/** Has V8 compile a program while it is packed, and keeps the code as Node.js's own compile cache keeps it. */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { WALLA_DIRECTORY } from '../archive-path.ts';
+import { hasSyncHooks, importsAtOnce } from '../../loader/node-features.ts';
 import { codeCacheTag } from '../code-cache.ts';
 import { WallaError } from '../errors.ts';
-import { CODE_CACHE_SUFFIX, encodeCodeCaches } from '../format/code-cache.ts';
-import { importsAtOnce } from '../../loader/node-features.ts';
+import type { CodeCaches } from '../format/code-cache.ts';
+import type { ModuleFormat } from '../format/index-layout.ts';
 import { ruleFlags, userConditions } from '../resolution-rules.ts';
+import { Scratch, scratchBase } from './scratch.ts';
+
+/** Something that Node.js compiles. */
+export interface CompilableFile {
+  /** Absolute, as the program names it. */
+  path: string;
+  /** Where its content is now. */
+  source: string;
+  format: ModuleFormat | undefined;
+  /** In bytes. */
+  size: number;
+}
 
 export interface CodeCacheRun {
   args: readonly string[];
@@ -26,89 +30,183 @@ export interface CodeCacheRun {
   directory: string;
 }
 
-/** The file that is packed: made anew by each `walla pack --code-cache`. */
-export function codeCachePath(entry: string): string {
-  return join(dirname(entry), WALLA_DIRECTORY, basename(entry) + CODE_CACHE_SUFFIX);
+/** Whether modules can be compiled without being run: needs a compile cache and hooks on the same thread. */
+export const compilesModules = hasSyncHooks;
+
+/**
+ * What one process compiles, in bytes of source. V8 takes about ten times as much memory, and nothing is freed meanwhile.
+ */
+const GROUP_BYTES = 32 * 1024 * 1024;
+
+/** No collection of memory, and no number drawn by lot: see code-cache-of-modules.cjs. In MiB, and two seeds. */
+const EQUAL_CACHES = [
+  '--initial-heap-size=4000',
+  '--min-semi-space-size=256',
+  '--max-semi-space-size=256',
+  '--hash-seed=1',
+  '--random-seed=1',
+];
+
+/**
+ * Compiles JavaScript modules, in processes of this Node.js without any other flags, and runs none of them. The same files
+ * give the same bytes.
+ * @returns the caches, sorted by name; undefined where a process failed, such as for lack of memory
+ */
+export async function compileCodeCaches(
+  files: readonly CompilableFile[],
+): Promise<CodeCaches | undefined> {
+  const compiled = files.filter(({ format }) => format === 'module' || format === 'commonjs');
+  return inScratch(roomFor(compiled), async (scratch) => {
+    const caches = new Map<string, Buffer>();
+    let tag = codeCacheTag();
+    for (const [number, modules] of groups(compiled).entries()) {
+      const directory = join(scratch, String(number));
+      let status = await compile(directory, modules);
+      // Rare, and looking first whether each module is JavaScript takes longer.
+      if (status === BROKEN) status = await compile(directory, modules, CHECKING);
+      if (status !== 0) return undefined;
+      tag = readCaches(directory, caches) ?? tag;
+    }
+    return { tag, caches: sorted(caches) };
+  });
+}
+
+/** Of code-cache-of-modules.cjs: an exit code, and what has it leave out what is no JavaScript. */
+const BROKEN = 3;
+const CHECKING = '--experimental-vm-modules';
+
+async function compile(
+  directory: string,
+  modules: readonly CompilableFile[],
+  ...flags: string[]
+): Promise<number | null> {
+  const maker = fileURLToPath(new URL('./code-cache-of-modules.cjs', import.meta.url));
+  const child = spawn(process.execPath, [...EQUAL_CACHES, ...flags, maker], {
+    env: { ...process.env, NODE_OPTIONS: '' },
+    stdio: ['pipe', 'ignore', 'ignore'],
+  });
+  child.stdin.on('error', () => undefined); // it has ended, which its status tells
+  child.stdin.end(JSON.stringify({ directory, modules }));
+  return (await ending(child)).status;
+}
+
+/** A cache is mostly smaller than its source, but takes a page. In bytes. */
+function roomFor(files: readonly CompilableFile[]): number {
+  return files.reduce((sum, { size }) => sum + 2 * size + 4096, 0);
+}
+
+function groups(files: readonly CompilableFile[]): CompilableFile[][] {
+  const groups: CompilableFile[][] = [];
+  let bytes = Infinity;
+  for (const file of files) {
+    bytes += file.size;
+    if (bytes > GROUP_BYTES) {
+      groups.push([]);
+      bytes = file.size;
+    }
+    groups.at(-1)?.push(file);
+  }
+  return groups;
 }
 
 /**
- * Runs a program with Node.js's compile cache in an empty directory, its output on stderr, and keeps what V8 compiled as
- * one file in `.walla` beside it. Once, but for versions of Node.js 24 that import asynchronously.
+ * Runs a program with Node.js's compile cache in an empty directory, its output on stderr, and takes what V8 compiled.
+ * Once, but for versions of Node.js 24 that import asynchronously.
  * @param entry real path of the program
- * @returns the tag of the Node.js that made the caches
  * @throws WallaError ERR_WALLA_USAGE, ERR_WALLA_PACK
  */
-export function makeCodeCache(entry: string, run: CodeCacheRun): string {
+export async function codeCachesOfRun(entry: string, run: CodeCacheRun): Promise<CodeCaches> {
   if (!('enableCompileCache' in process.getBuiltinModule('node:module')))
     throw new WallaError(
       'ERR_WALLA_USAGE',
       `Node.js ${process.versions.node} has no compile cache`,
       { hint: 'pack with Node.js 22.1 or later, or without --code-cache' },
     );
-  const scratch = mkdtempSync(join(tmpdir(), 'walla-code-cache-'));
+  return inScratch(LARGE_PROGRAM_BYTES, async (scratch) => {
+    const caches = new Map<string, Buffer>();
+    // Of two caches of a module, that in the last directory is the better one.
+    for (const directory of await runProgram(entry, scratch, run)) readCaches(directory, caches);
+    return { tag: codeCacheTag(), caches: sorted(caches) };
+  });
+}
+
+/** Caches of about ten thousand modules. */
+const LARGE_PROGRAM_BYTES = 128 * 1024 * 1024;
+
+async function inScratch<Result>(
+  bytes: number,
+  use: (scratch: string) => Promise<Result>,
+): Promise<Result> {
+  const scratch = new Scratch('code-cache', scratchBase(bytes));
   try {
-    const directories = runProgram(entry, scratch, run);
-    const tag = codeCacheTag();
-    const caches = directories.reduce(
-      (found, directory) => readCaches(directory, tag, found),
-      new Map<string, Buffer>(),
-    );
-    const sorted = [...caches].sort(([one], [other]) => (one < other ? -1 : 1));
-    const file = codeCachePath(entry);
-    const temporary = `${file}.tmp-${process.pid}`;
-    const bytes = encodeCodeCaches({ tag, caches: sorted.map(([name, data]) => ({ name, data })) });
-    writeFileSync(temporary, bytes);
-    renameSync(temporary, file);
-    return tag;
+    return await use(scratch.directory);
   } finally {
-    rmSync(scratch, { recursive: true, force: true });
+    scratch.remove();
   }
 }
 
-/** Adds the caches that Node.js keeps below a directory, in place of others of the same module. */
-function readCaches(
-  directory: string,
-  tag: string,
-  found: Map<string, Buffer>,
-): Map<string, Buffer> {
-  if (!existsSync(directory)) return found;
-  const made = readdirSync(directory).find((name) => name.startsWith(tag));
-  const names = made === undefined ? [] : readdirSync(join(directory, made));
-  for (const name of names) found.set(name, readFileSync(join(directory, made ?? '', name)));
-  return found;
+interface Ending {
+  status: number | null;
+  signal: NodeJS.Signals | null;
+  error?: Error;
 }
 
-/** @returns where the caches are; of two of a module, that in the last directory is the better one */
-function runProgram(entry: string, scratch: string, run: CodeCacheRun): string[] {
+function ending(child: ChildProcess): Promise<Ending> {
+  return new Promise((resolve) => {
+    child.once('error', (error) => resolve({ status: null, signal: null, error }));
+    child.once('exit', (status, signal) => resolve({ status, signal }));
+  });
+}
+
+/**
+ * Takes the caches that Node.js keeps below a directory.
+ * @returns whose they are: Node.js names a directory by its version, V8's tag and the user
+ */
+function readCaches(directory: string, into: Map<string, Buffer>): string | undefined {
+  const [made] = existsSync(directory) ? readdirSync(directory) : [];
+  if (made === undefined) return undefined;
+  for (const name of readdirSync(join(directory, made)))
+    into.set(name, readFileSync(join(directory, made, name)));
+  return made.slice(0, made.lastIndexOf('-'));
+}
+
+function sorted(caches: Map<string, Buffer>): CodeCaches['caches'] {
+  const byName = [...caches].sort(([one], [other]) => (one < other ? -1 : 1));
+  return byName.map(([name, data]) => ({ name, data }));
+}
+
+/** @returns where the caches are */
+async function runProgram(entry: string, scratch: string, run: CodeCacheRun): Promise<string[]> {
   if (importsAtOnce) {
-    const maker = fileURLToPath(new URL('./code-cache-maker.cjs', import.meta.url));
-    start(entry, run, ['-r', maker], { _WALLA_CODE_CACHE: scratch });
+    const maker = fileURLToPath(new URL('./code-cache-of-run.cjs', import.meta.url));
+    await start(entry, run, ['-r', maker], { _WALLA_CODE_CACHE: scratch });
     if (existsSync(join(scratch, 'complete')))
       return [join(scratch, 'others'), join(scratch, 'program')];
   }
   const usual = join(scratch, 'usual');
-  start(entry, run, [], { NODE_COMPILE_CACHE: usual });
+  await start(entry, run, [], { NODE_COMPILE_CACHE: usual });
   return [usual];
 }
 
-function start(
+async function start(
   entry: string,
   run: CodeCacheRun,
   preload: readonly string[],
   env: NodeJS.ProcessEnv,
-): void {
+): Promise<void> {
   const flags = [
     ...preload,
     ...ruleFlags(),
     ...userConditions(run.conditions).map((condition) => `--conditions=${condition}`),
     ...(run.preserveSymlinks ? ['--preserve-symlinks'] : []),
   ];
-  const { status, signal, error } = spawnSync(process.execPath, [...flags, entry, ...run.args], {
+  const child = spawn(process.execPath, [...flags, entry, ...run.args], {
     cwd: run.directory,
     // The report of the pack goes to stdout, the program's output must not mix with it.
     stdio: ['inherit', 2, 2],
     env: { ...process.env, ...env },
   });
+  const { status, signal, error } = await ending(child);
   if (status === 0) return;
   const how = error?.message ?? (signal ? `ended by ${signal}` : `exit code ${String(status)}`);
   throw new WallaError('ERR_WALLA_PACK', `the run of ${entry} for its code cache failed: ${how}`, {

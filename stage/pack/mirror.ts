@@ -9,18 +9,15 @@ import {
   lstatSync,
   lutimesSync,
   mkdirSync,
-  mkdtempSync,
   openSync,
   readdirSync,
   readlinkSync,
-  realpathSync,
-  rmSync,
   symlinkSync,
   type BigIntStats,
 } from 'node:fs';
-import { constants, tmpdir } from 'node:os';
 import { dirname, isAbsolute, join, relative, resolve } from 'node:path';
 import type { ListingRecord } from '../format/index-writer.ts';
+import { Scratch } from './scratch.ts';
 import { list, SourceTree } from './source-tree.ts';
 
 /** The time that npm gives to files in tarballs: one lock file makes one archive, whenever. */
@@ -31,7 +28,6 @@ const DIRECTORY_BYTES = 4096n;
 const DIRECTORY_TYPE = 4;
 /** No part of any program: their names alone are kept. */
 const EMPTY = new Set(['.git', '.hg', '.svn', '.walla']);
-const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 
 /** How packages lie in a tree. */
 export interface Layout {
@@ -45,27 +41,18 @@ export interface Layout {
 
 export class Mirror {
   readonly #layout: Layout;
-  readonly #directory = mkdtempSync(join(realpathSync(tmpdir()), 'walla-mirror-'));
+  readonly #scratch = new Scratch('mirror');
   /** Stands for `/`. */
-  readonly root = join(this.#directory, 'root');
+  readonly root = join(this.#scratch.directory, 'root');
   /** Directories of the program's own, absolute, as they really are. */
   readonly #own: string[] = [];
-  readonly #remove = (): void => rmSync(this.#directory, { recursive: true, force: true });
-  readonly #onSignal = (signal: NodeJS.Signals): void => {
-    this.remove();
-    process.exit(128 + constants.signals[signal]);
-  };
 
   constructor(layout: Layout) {
     this.#layout = layout;
-    process.on('exit', this.#remove);
-    for (const signal of SIGNALS) process.on(signal, this.#onSignal);
   }
 
   remove(): void {
-    process.off('exit', this.#remove);
-    for (const signal of SIGNALS) process.off(signal, this.#onSignal);
-    this.#remove();
+    this.#scratch.remove();
   }
 
   /** Where a path of the tree is in the mirror. */

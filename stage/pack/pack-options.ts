@@ -25,8 +25,11 @@ export interface PackOptions {
   preserveSymlinks?: boolean | undefined;
   /** Runs the first entry once with these arguments and adds what it loads. */
   record?: string[] | undefined;
-  /** Runs the first entry once with these arguments and adds V8's code caches of what it loads. */
-  codeCache?: string[] | undefined;
+  /**
+   * V8's code caches. Left out: of every JavaScript module, compiled without being run (Node.js 22.15 and later). Arguments: of
+   * what the first entry loads in a run with them, functions that it calls included (22.1 and later). False: none.
+   */
+  codeCache?: string[] | false | undefined;
   /** Report of a run with WALLA_REPORT, relative to `directory`: adds what it missed. */
   learn?: string | undefined;
   /** Lock file of npm, relative to `directory`: packages come from their registry, and none need be installed. */
@@ -51,6 +54,8 @@ export interface PackSummary {
   traced: number;
   /** Files of the report that are not there any more. */
   vanished: string[];
+  /** Whether the modules could not be compiled, such as for lack of memory: then there are no code caches. */
+  failedToCompile: boolean;
   /** With `lockfile`: what came from where. */
   packages?: PackagesSummary | undefined;
   elapsedMs: number;

@@ -1,10 +1,11 @@
-import { dirname, relative, resolve } from 'node:path';
+import { dirname, join, relative, resolve } from 'node:path';
 import { defaultArchivePath } from '../archive-path.ts';
 import { WallaError } from '../errors.ts';
 import { codeCacheTag } from '../code-cache.ts';
-import type { CodeCacheFields, Manifest, ManifestFields } from '../format/manifest.ts';
+import type { CodeCaches } from '../format/code-cache.ts';
+import type { Manifest, ManifestFields } from '../format/manifest.ts';
 import { WALLA_VERSION } from '../version.ts';
-import { codeCachePath, makeCodeCache } from './code-cache.ts';
+import { codeCachesOfRun, compileCodeCaches, compilesModules } from './code-cache.ts';
 import { digestFrom, openArchive } from './archive-reader.ts';
 import { writeArchive } from './archive-writer.ts';
 import { contentsOf, isNative, type Contents } from './contents.ts';
@@ -58,6 +59,7 @@ class Packing {
   readonly #file: string;
   readonly #notesPath: string;
   #vanished: string[] = [];
+  #failedToCompile = false;
 
   constructor(options: PackOptions) {
     const flags = resolutionRules();
@@ -132,14 +134,17 @@ class Packing {
       this.#vanished = learnt.vanished;
     }
 
-    const tag = dryRun ? undefined : this.#makeCodeCache();
-    const { contents, traced, facts } = await this.#trace(notes, tag !== undefined, assembled);
-    const fields = this.#manifestFields(contents, tag, assembled);
+    // Before the tree is looked at: the program may write to it.
+    const ofRun = dryRun ? undefined : await this.#codeCachesOfRun();
+    const { contents, traced, facts } = await this.#trace(notes, assembled);
+    const fields = this.#manifestFields(contents, assembled);
     if (dryRun) return this.#summary(false, 0, fields, traced, assembled);
+    const codeCaches = ofRun ?? (await this.#compiledCodeCaches(contents));
     const manifest = await writeArchive({
       file: this.#file,
       contents,
       manifest: fields,
+      codeCaches: codeCaches && { ...codeCaches, made: ofRun ? 'run' : 'compiled' },
       onBytes: progress?.onBytes,
     });
     notes.archives.set(this.#file, manifest.sha256);
@@ -148,10 +153,10 @@ class Packing {
     return this.#summary(true, bytes, manifest, traced, assembled);
   }
 
-  #makeCodeCache(): string | undefined {
+  async #codeCachesOfRun(): Promise<CodeCaches | undefined> {
     const args = this.#options.codeCache;
-    if (args === undefined) return undefined;
-    return makeCodeCache(this.#first.real, {
+    if (!args) return undefined;
+    return codeCachesOfRun(this.#first.real, {
       args,
       conditions: this.#conditions,
       preserveSymlinks: this.#preserveSymlinks,
@@ -159,14 +164,31 @@ class Packing {
     });
   }
 
+  async #compiledCodeCaches({ root, source, entries }: Contents): Promise<CodeCaches | undefined> {
+    if (this.#options.codeCache === false || !compilesModules) return undefined;
+    const compiled = await compileCodeCaches(
+      entries.map(({ path, format, size }) => {
+        return { path: join(root, path), source: source(path), format, size };
+      }),
+    );
+    this.#failedToCompile = compiled === undefined;
+    return compiled;
+  }
+
+  /** Whether an archive has the code caches that are asked for. */
+  #hasCodeCaches({ codeCache }: Manifest): boolean {
+    const wanted = this.#options.codeCache;
+    if (wanted) return codeCache?.made === 'run' && codeCache.tag === codeCacheTag();
+    return codeCache?.made === (wanted === false || !compilesModules ? undefined : 'compiled');
+  }
+
   async #upToDate(sha256: string | undefined): Promise<PackSummary | undefined> {
     if (sha256 === undefined) return undefined;
     try {
       const { handle, bytes, mtimeNs, manifest, index } = await openArchive(this.#file);
       await handle.close();
-      const { root, preserveSymlinks, body, codeCache } = manifest;
-      const wanted = this.#options.codeCache && codeCacheTag();
-      if (codeCache?.tag !== wanted) return undefined;
+      const { root, preserveSymlinks, body } = manifest;
+      if (!this.#hasCodeCaches(manifest)) return undefined;
       if (manifest.sha256 !== sha256) return undefined;
       if (!isFresh(index, mtimeNs, root, preserveSymlinks)) return undefined;
       // A damaged archive must not be called up to date: packing again is what its error tells to do.
@@ -178,11 +200,7 @@ class Packing {
     }
   }
 
-  async #trace(
-    notes: ReturnType<typeof readNotes>,
-    hasCodeCache: boolean,
-    assembled: AssembledTree | undefined,
-  ) {
+  async #trace(notes: ReturnType<typeof readNotes>, assembled: AssembledTree | undefined) {
     const { include = [], exclude = [], ignoreScripts, progress } = this.#options;
     const mirror = assembled?.mirror;
     // From here on paths are those of the mirror, where there is one.
@@ -203,10 +221,7 @@ class Packing {
       const excluded = new Patterns(exclude, base);
       const found = await trace({
         entries,
-        include: [
-          ...includedFiles(include, base, dirname(first)),
-          ...(hasCodeCache ? [codeCachePath(this.#first.real)] : []),
-        ],
+        include: includedFiles(include, base, dirname(first)),
         exclude: excluded,
         projects: this.#entries.map(({ real }) => inside(projectOf(dirname(real)))),
         recorded: notes.recorded,
@@ -234,7 +249,6 @@ class Packing {
 
   #manifestFields(
     { root, entries, resolutions }: Contents,
-    codeCacheTag: string | undefined,
     assembled: AssembledTree | undefined,
   ): ManifestFields {
     const count = (type: number) => entries.filter(({ mode }) => (mode & 0o170000) === type).length;
@@ -261,14 +275,7 @@ class Packing {
       dataBytes: files.reduce((sum, { size }) => sum + size, 0),
       fingerprint: fingerprint(entries),
       ...(assembled && { packages: assembled.packages }),
-      ...(codeCacheTag === undefined
-        ? {}
-        : { codeCache: this.#codeCacheFields(root, codeCacheTag) }),
     };
-  }
-
-  #codeCacheFields(root: string, tag: string): CodeCacheFields {
-    return { path: relative(root, codeCachePath(this.#first.real)), tag };
   }
 
   #summary(
@@ -286,6 +293,7 @@ class Packing {
       manifest,
       traced,
       vanished: this.#vanished,
+      failedToCompile: this.#failedToCompile,
       ...(assembled?.summary && { packages: assembled.summary }),
       elapsedMs,
     };

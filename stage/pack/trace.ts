@@ -1,4 +1,3 @@
-import { CODE_CACHE_SUFFIX } from '../format/code-cache.ts';
 import { existsSync, realpathSync, type BigIntStats } from 'node:fs';
 import { dirname, isAbsolute, join, resolve } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
@@ -386,7 +385,7 @@ function libraryFiles(path: string, facts: FileFacts): string[] {
   });
 }
 
-/** What walla keeps beside an entry is no part of the program, but for its code caches. */
+/** What walla keeps beside an entry is no part of the program. */
 function isOwn(path: string): boolean {
-  return path.includes('/.walla/') && !path.endsWith(CODE_CACHE_SUFFIX);
+  return path.includes('/.walla/');
 }

@@ -25,7 +25,7 @@ export async function treeForPrograms(
 ): Promise<AssembledTree | undefined> {
   const project = lockFile === undefined ? findPnpProject(programs[0] ?? '/') : undefined;
   if (lockFile === undefined && project === undefined) return undefined;
-  if (record !== undefined || learn !== undefined || codeCache !== undefined)
+  if (record !== undefined || learn !== undefined || Array.isArray(codeCache))
     throw new WallaError(
       'ERR_WALLA_USAGE',
       "--record, --learn and --code-cache look at installed files, which --lockfile and Plug'n'Play go without",

@@ -1,12 +1,15 @@
 import { isAscii, isUtf8 } from 'node:buffer';
 import type { FileHandle } from 'node:fs/promises';
 import {
+  CODE_CACHE_NAME,
   FLAG_ASCII,
   FLAG_ELF,
   FLAG_UTF8,
   INDEX_NAME,
   MANIFEST_NAME,
 } from '../format/index-layout.ts';
+import { decodeCodeCaches } from '../format/code-cache.ts';
+import type { Manifest } from '../format/manifest.ts';
 import type { ReadEntry } from '../format/index-reader.ts';
 import {
   BLOCK_BYTES,
@@ -31,18 +34,26 @@ const PAX_LIMIT_BYTES = 64 * 1024;
 /**
  * Walks an archive as any tar reader would and compares every header, byte of padding and content flag
  * with the index, so that `tar tvf` and walla see the same files.
- * @param bodyOffset where the manifest says the index's header is
  * @param bytes size of the archive
  * @throws ERR_WALLA_ARCHIVE_DAMAGED
  */
 export async function verifyMembers(
   handle: FileHandle,
   entries: ReadEntry[],
-  bodyOffset: number,
+  { body, codeCache }: Manifest,
   bytes: number,
 ): Promise<void> {
   await checkOwn(handle, 0, MANIFEST_NAME);
-  let at = await checkOwn(handle, bodyOffset, INDEX_NAME);
+  let at = await checkOwn(handle, body.offset, INDEX_NAME);
+  if (codeCache) {
+    const dataOffset = at + BLOCK_BYTES;
+    at = await checkOwn(handle, at, CODE_CACHE_NAME, codeCache.bytes);
+    if (body.offset + codeCache.offset !== dataOffset)
+      throw damaged('the code caches are not where the manifest says');
+    const { tag, caches } = decodeCodeCaches(await readAt(handle, dataOffset, codeCache.bytes));
+    if (tag !== codeCache.tag || caches.length !== codeCache.count)
+      throw damaged('the code caches are not those that the manifest names');
+  }
   for (const entry of entries) {
     if (entry.path === '') continue;
     const member = await readMember(handle, at);
@@ -57,12 +68,18 @@ export async function verifyMembers(
     throw damaged('the tar file does not end where its last member does');
 }
 
-/** One of the two members that walla adds. Returns where the next header is. */
-async function checkOwn(handle: FileHandle, at: number, name: string): Promise<number> {
+/** One of the members that walla adds, of so many bytes if they are given. Returns where the next header is. */
+async function checkOwn(
+  handle: FileHandle,
+  at: number,
+  name: string,
+  bytes?: number,
+): Promise<number> {
   const header = decodeHeader(await readAt(handle, at, BLOCK_BYTES));
   const plain =
     header?.name === name &&
     header.type === '0' &&
+    header.size === (bytes ?? header.size) &&
     header.mode === 0o644 &&
     header.mtimeSeconds === 0 &&
     isNobodys(header);

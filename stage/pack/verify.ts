@@ -62,7 +62,7 @@ async function verifyPlain(file: string, onBytes?: OnBytes): Promise<VerifiedArc
     const found = await digestFrom(file, offset, (done) => onBytes?.(done, bytes - offset));
     if (found !== digest) throw damaged(`the body of ${file} does not match its digest`);
     const entries = verifyIndex(index, manifest);
-    await verifyMembers(handle, entries, offset, bytes);
+    await verifyMembers(handle, entries, manifest, bytes);
     return { manifest, bytes };
   } finally {
     await handle.close();

@@ -1,12 +1,32 @@
 /** V8 code caches that travel in the archive. */
 import assert from 'node:assert/strict';
-import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import {
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { decodeCodeCaches, encodeCodeCaches } from '../../stage/format/code-cache.ts';
 import { nodeVersions } from '../node-versions/index.ts';
-import { Application, cli, leftBehind, packageRoot, preload, runNode } from '../run-node.ts';
+import { decodeManifest, type Manifest } from '../../stage/format/manifest.ts';
+import {
+  Application,
+  cleanEnvironment,
+  cli,
+  leftBehind,
+  packageRoot,
+  packProgram,
+  preload,
+  runNode,
+} from '../run-node.ts';
 
 const FILES = {
   'package.json': '{"name":"app"}',
@@ -15,6 +35,28 @@ const FILES = {
   'node_modules/one/package.json': '{"name":"one","main":"one.js"}',
   'node_modules/one/one.js': 'module.exports = 1;',
 };
+
+function manifestOf(archive: Buffer): { offset: number; codeCache: Manifest['codeCache'] } {
+  const bytes = Number.parseInt(archive.toString('latin1', 124, 135), 8);
+  const { body, codeCache } = decodeManifest(archive.subarray(512, 512 + bytes));
+  return { offset: body.offset, codeCache };
+}
+
+function codeCachesOf(file: string): ReturnType<typeof decodeCodeCaches> {
+  const archive = readFileSync(file);
+  const { offset, codeCache } = manifestOf(archive);
+  assert.ok(codeCache);
+  const at = offset + codeCache.offset;
+  return decodeCodeCaches(archive.subarray(at, at + codeCache.bytes));
+}
+
+/** A manifest member that was changed, with its own digest set right. */
+function signed(member: Buffer): Buffer {
+  const at = member.lastIndexOf('"sha256"') + '"sha256": "'.length;
+  member.write('0'.repeat(64), at);
+  member.write(createHash('sha256').update(member).digest('hex'), at);
+  return member;
+}
 
 /** Compile caches that Node.js took and refused, by the file's name. */
 function cachesUsed(stderr: string): { accepted: string[]; refused: string[] } {
@@ -57,9 +99,12 @@ for (const { major, path: node } of nodeVersions.filter((one) => one.major >= 22
       assert.deepEqual(leftBehind(base), []);
     });
 
-    test('a packed code cache is verified and listed like any file', () => {
-      assert.equal(runNode([cli, 'verify', archive], { node }).status, 0);
-      assert.match(runNode([cli, 'ls', archive], { node }).stdout, /\.walla\/app\.mjs\.code-cache/);
+    test('code caches are a member of the archive that is verified, and no file of the program', () => {
+      const verified = runNode([cli, 'verify', archive], { node });
+      assert.equal(verified.status, 0, verified.stderr);
+      assert.doesNotMatch(runNode([cli, 'ls', archive], { node }).stdout, /code-cache/);
+      const listed = spawnSync('tar', ['tf', archive], { encoding: 'utf8' }).stdout.split('\n');
+      assert.equal(listed[2], '.walla/code-cache');
     });
 
     test('another set of V8 flags goes without', () => {
@@ -91,6 +136,150 @@ for (const { major, path: node } of nodeVersions.filter((one) => one.major >= 22
     });
   });
 
+/** Without any flag: what is packed is compiled and not run. */
+for (const { major, path: node } of nodeVersions.filter((one) => one.major >= 22))
+  describe(`by default, on Node.js ${major}`, () => {
+    const app = new Application({
+      ...FILES,
+      'app.mjs': `
+        import { writeFileSync } from 'node:fs';
+        writeFileSync(new URL('ran', import.meta.url), '');
+        import { twice } from './lib.mjs';
+        import one from 'one';
+        import data from './data.json' with { type: 'json' };
+        console.log(twice(one), data);
+        await import('./broken.mjs').catch(({ name, message }) => console.log(name, message));
+        await import('./gone.mjs').catch(({ code }) => console.log(code));`,
+      'data.json': '[1]',
+      'alone.mjs': `console.log('evaluated');`,
+      'broken.mjs': 'this is no JavaScript;',
+      'gone.mjs': `import './nowhere.mjs';`,
+      'broken.cjs': 'neither is this;',
+      'ran.cjs': `require('node:fs').writeFileSync(__dirname + '/ran', '');`,
+    });
+    const base = mkdtempSync(join(tmpdir(), 'walla-base-'));
+    const archives = mkdtempSync(join(tmpdir(), 'walla-archives-'));
+    const archive = join(archives, 'app.walla');
+    const pack = (...flags: string[]) =>
+      runNode([cli, 'pack', '--include', app.path('*.{c,m}js'), ...flags, app.path('app.mjs')], {
+        node,
+      });
+    const staged = (env: NodeJS.ProcessEnv = {}) =>
+      runNode(['-r', preload, app.path('app.mjs')], {
+        node,
+        env: { WALLA_ARCHIVE: archive, WALLA_DIR: base, ...env },
+      });
+
+    test('every module that can be compiled has its code cache, and none is run', () => {
+      const { status, stderr } = pack('-o', archive);
+      assert.equal(status, 0, stderr);
+      assert.match(stderr, /^walla: packed 11 files, .* 6 code caches, /);
+      assert.ok(!existsSync(app.path('ran')));
+      assert.equal(runNode([cli, 'verify', archive], { node }).status, 0);
+    });
+
+    test('the same tree gives the same bytes', () => {
+      const other = join(archives, 'other.walla');
+      assert.equal(pack('-o', other).status, 0);
+      assert.ok(readFileSync(other).equals(readFileSync(archive)));
+      rmSync(other);
+    });
+
+    test('they are used, and what fails fails as ever', () => {
+      const plain = runNode([app.path('app.mjs')], { node });
+      rmSync(app.path('ran'));
+      const { status, stdout, stderr } = staged({ NODE_DEBUG_NATIVE: 'COMPILE_CACHE' });
+      assert.equal(status, 0, stderr);
+      assert.equal(stdout, plain.stdout);
+      const { accepted, refused } = cachesUsed(stderr);
+      assert.deepEqual(accepted, ['app.mjs', 'gone.mjs', 'lib.mjs', 'one.js']);
+      assert.deepEqual(refused, []);
+      rmSync(app.path('ran'));
+      assert.deepEqual(leftBehind(base), []);
+    });
+
+    for (const flags of [['--inspect=127.0.0.1:0'], ['--experimental-test-coverage']])
+      test(`a program that is looked at goes without: ${flags.join(' ')}`, () => {
+        const { stderr } = runNode([...flags, '-r', preload, app.path('app.mjs')], {
+          node,
+          env: { WALLA_ARCHIVE: archive, WALLA_DIR: base, NODE_DEBUG_NATIVE: 'COMPILE_CACHE' },
+        });
+        assert.deepEqual(cachesUsed(stderr).accepted, []);
+        rmSync(app.path('ran'));
+      });
+
+    test('an archive is up to date only with the code caches that are asked for', () => {
+      const isCurrent = (...flags: string[]) =>
+        pack(...flags, '-o', archive).stderr.includes('is up to date');
+      assert.ok(isCurrent());
+      assert.ok(!isCurrent('--no-code-cache'));
+      assert.ok(!existsSync(app.path('ran')));
+      assert.ok(isCurrent('--no-code-cache'));
+      const { status, stderr } = staged({ NODE_DEBUG_NATIVE: 'COMPILE_CACHE' });
+      assert.equal(status, 0);
+      assert.deepEqual(cachesUsed(stderr), { accepted: [], refused: [] });
+      rmSync(app.path('ran'));
+      assert.ok(!isCurrent());
+    });
+
+    test('code caches that are not those of the manifest are refused', () => {
+      const whole = readFileSync(archive);
+      const { offset, codeCache } = manifestOf(whole);
+      assert.ok(codeCache);
+      const text = (bytes: Buffer) => bytes.toString('latin1');
+      for (const [from, to] of [
+        ['"count": 6', '"count": 5'],
+        [`"offset": ${codeCache.offset}`, `"offset": ${codeCache.offset + 1}`],
+        [`"bytes": ${codeCache.bytes}`, `"bytes": ${codeCache.bytes - 1}`],
+      ] as const) {
+        const manifest = text(whole.subarray(512, offset)).replace(from, to);
+        const changed = Buffer.concat([
+          whole.subarray(0, 512),
+          signed(Buffer.from(manifest, 'latin1')),
+          whole.subarray(offset),
+        ]);
+        const file = join(archives, 'changed.walla');
+        writeFileSync(file, changed);
+        const { status, stderr } = runNode([cli, 'verify', file], { node });
+        assert.equal(status, 1, from);
+        assert.match(stderr, /ERR_WALLA_ARCHIVE_DAMAGED/);
+        rmSync(file);
+      }
+      rmSync(base, { recursive: true });
+      rmSync(archives, { recursive: true });
+      app.remove();
+    });
+  });
+
+test('where there is no room for code caches a program runs without', (t) => {
+  const node = nodeVersions.find((one) => one.major >= 24)?.path;
+  if (node === undefined) return t.skip('no Node.js 24 here');
+  const modules = 300;
+  const names = Array.from({ length: modules }, (_, i) => `m${i}`);
+  const app = new Application({
+    'app.mjs': names.map((name) => `import './${name}.mjs';`).join('\n') + `console.log('ran');`,
+    ...Object.fromEntries(names.map((name) => [`${name}.mjs`, 'export {};'])),
+  });
+  const archive = app.path('app.walla');
+  packProgram(app.path('app.mjs'), archive, { node });
+  const base = mkdtempSync(join(tmpdir(), 'walla-base-'));
+  // Each cache takes a page of its own; in the archive it takes a few hundred bytes.
+  const kib = Math.ceil(statSync(archive).size / 1024) + 2 * modules;
+  const inTmpfs = `mount -t tmpfs -o size=${kib}k none ${base} && exec "$@"`;
+  const program = ['-r', preload, app.path('app.mjs')];
+  const { status, stdout, stderr } = spawnSync(
+    'unshare',
+    ['-rm', 'sh', '-c', inTmpfs, 'sh', node, ...program],
+    { encoding: 'utf8', env: { ...cleanEnvironment(), WALLA_ARCHIVE: archive, WALLA_DIR: base } },
+  );
+  rmSync(base, { recursive: true });
+  app.remove();
+  if (/unshare|mount/.test(stderr)) return t.skip(`no mounts here: ${stderr.trim()}`);
+  assert.equal(stderr, '');
+  assert.equal(stdout, 'ran\n');
+  assert.equal(status, 0);
+});
+
 /** A function that V8 compiles when it is called, and not before. */
 const LONG = `export function long(x) { ${'x = x * 3 + 1; '.repeat(200)} return x; }`;
 
@@ -114,11 +303,12 @@ for (const { major, path: node } of nodeVersions.filter((one) => one.major >= 24
       .map((file) => ({ name: file.name, bytes: statSync(join(file.parentPath, file.name)).size }));
     for (const argument of [[], ['0']]) {
       rmSync(app.path('.walla'), { recursive: true, force: true });
-      const args = [cli, 'pack', '--code-cache', '--quiet', app.path('app.mjs'), '--', ...argument];
-      const packed = runNode(args, { node });
+      const file = app.path('app.walla');
+      const words = ['--code-cache', '--quiet', '-o', file, app.path('app.mjs'), '--', ...argument];
+      const packed = runNode([cli, 'pack', ...words], { node });
       assert.equal(packed.status, 0, packed.stderr);
       assert.equal(packed.stderr, 'evaluated\nexecuted\nend true\n', 'run once, to its end');
-      const { caches } = decodeCodeCaches(readFileSync(app.path('.walla/app.mjs.code-cache')));
+      const { caches } = codeCachesOf(file);
       assert.deepEqual(caches.map(({ name }) => name).sort(), usual.map(({ name }) => name).sort());
       const grown = caches.filter(({ name, data }) =>
         usual.some((other) => other.name === name && data.length > other.bytes + 1000),
@@ -144,7 +334,7 @@ test('Node.js 20 has no compile cache, and says what to do', () => {
   assert.match(stderr, /ERR_WALLA_USAGE: Node\.js 20\.\S+ has no compile cache\nhint: /);
 });
 
-describe('the file of code caches', () => {
+describe('the member of code caches', () => {
   const caches = [
     { name: '00ff', data: Buffer.from('one') },
     { name: 'a1', data: Buffer.alloc(0) },
