@@ -8,7 +8,8 @@
  *   plain           node app.mjs: Node.js's own resolution and reads
  *   bundle          one file made by esbuild, packages with native addons left outside: no resolution left to do
  *   staged          node -r walla/stage app.mjs: all of walla, the check of the source tree included
- *   code cache      the same with an archive made by walla pack --code-cache (Node.js 22 and later)
+ *   none            the same with an archive made by walla pack --no-code-cache (Node.js 22 and later), and
+ *   code cache      by walla pack --code-cache, from a run of the program
  *   staged, import  the documented form, --import walla/stage
  *   attached        a child process of a staged one: hooks alone, no check
  *   floor           with --floor (Node.js 22 and later): how far hooks could go, see floor/run.cjs
@@ -124,8 +125,6 @@ function packed(node: string, name: string, ...flags: string[]): string {
 }
 
 function measure(node: string, major: number): Map<string, Sample[]> {
-  // The caches are made first: their file in the tree would make an earlier archive stale.
-  const cached = major >= 22 ? packed(node, `cached-${major}.walla`, '--code-cache') : undefined;
   const archive = packed(node, `catalogue-${major}.walla`);
   // The first job leaves the image on the node; the rows find it there.
   const keep = { WALLA_ARCHIVE: archive, WALLA_DIR: stagingBase(), WALLA_KEEP: '1' };
@@ -137,18 +136,9 @@ function measure(node: string, major: number): Map<string, Sample[]> {
     { name: 'plain', args: [app], env: {} },
     { name: 'bundle', args: [bundle], env: {} },
     { name: 'staged', args: ['-r', preload, app], env: keep },
-    ...(cached === undefined
-      ? []
-      : [
-          {
-            name: 'code cache',
-            args: ['-r', preload, app],
-            env: { ...keep, WALLA_ARCHIVE: cached },
-          },
-        ]),
+    ...(major >= 22 ? otherArchives(node, keep) : []),
     { name: 'staged, import', args: ['--import', preload, app], env: keep },
     { name: 'attached', args: ['-r', preload, app], env: { WALLA_ATTACH: attach } },
-    ...(options.floor && major >= 22 ? [floorRow(node, keep)] : []),
     { name: 'empty', args: [empty], env: {} },
     { name: 'empty, staged', args: ['-r', preload, empty], env: keep },
   ];
@@ -167,6 +157,19 @@ function measure(node: string, major: number): Map<string, Sample[]> {
     });
   }
   return samples;
+}
+
+function otherArchives(node: string, keep: NodeJS.ProcessEnv): Row[] {
+  const args = ['-r', preload, app];
+  const packedWith = (flag: string): NodeJS.ProcessEnv => {
+    return { ...keep, WALLA_ARCHIVE: packed(node, `${flag.slice(2)}.walla`, flag) };
+  };
+  const none = packedWith('--no-code-cache');
+  return [
+    { name: 'none', args, env: none },
+    { name: 'code cache', args, env: packedWith('--code-cache') },
+    ...(options.floor ? [floorRow(node, none)] : []),
+  ];
 }
 
 function floorRow(node: string, env: NodeJS.ProcessEnv): Row {
@@ -229,6 +232,8 @@ function report(major: number, samples: Map<string, Sample[]>): Record<string, S
   ratio(samples, 'attached', 'plain');
   ratio(samples, 'staged', 'bundle');
   ratio(samples, 'code cache', 'bundle');
+  ratio(samples, 'none', 'bundle');
+  ratio(samples, 'none', 'plain');
   ratio(samples, 'floor', 'plain');
   ratio(samples, 'floor', 'bundle');
   const over = pairs(samples, 'empty, staged', 'empty').map(([a, b]) => a.wallMs - b.wallMs);

@@ -26,7 +26,6 @@ export function packInChild(entries: readonly string[], path: string): void {
       'pack',
       '--quiet',
       '--json',
-      '--no-code-cache', // the job is waiting
       ...userConditions(conditions).flatMap((condition) => ['--conditions', condition]),
       '-o',
       path,

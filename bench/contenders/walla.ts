@@ -14,9 +14,7 @@ export const onTheFly: Contender = {
   prepare: (site) => Promise.resolve(staged(site)),
   before: (_nodes, { application }) => {
     const kept = join(application, '.walla');
-    const names = existsSync(kept) ? readdirSync(kept) : [];
-    // Code caches are files of the tree, and in other archives.
-    for (const name of names.filter((each) => !each.endsWith('.code-cache')))
+    for (const name of existsSync(kept) ? readdirSync(kept) : [])
       rmSync(join(kept, name), { recursive: true });
     return Promise.resolve();
   },
@@ -32,11 +30,11 @@ export const packed: Contender = {
   after: (nodes) => onEach(nodes, REMOVE_IMAGES),
 };
 
-/** With what V8 compiled. Comes before the others: the caches are files in the tree, which make earlier archives stale. */
+/** With what V8 compiled in a run. */
 export const codeCache: Contender = {
   name: 'walla code cache',
   isolates:
-    "walla packed with --code-cache (Node.js 22 and later): a larger archive, and less of every rank's processor time",
+    "walla packed with --code-cache, code of a run in place of code of each module alone (Node.js 22 and later): a larger archive, and less of every rank's processor time",
   prepare: (site) => {
     if (site.node.major < 22) return Promise.resolve('it needs Node.js 22 or later');
     const archive = join(site.shared, 'code-cache.walla');

@@ -126,7 +126,7 @@ async function run(entries: string[], args: string[], flags: Flags): Promise<voi
   if (packages && !flags.quiet && !flags.json)
     process.stderr.write(`walla: ${packagesSentence(packages)}\n`);
   if (vanished.length > 0) process.stderr.write(`walla: ${goneSentence(vanished)}\n`);
-  if (failedToCompile)
+  if (failedToCompile && !flags.quiet)
     process.stderr.write(
       'walla: no code caches: compiling the modules failed, mostly for lack of memory; the program runs without\n',
     );

@@ -143,16 +143,17 @@ function isManifest(value: Record<string, unknown>): value is Record<string, unk
     isCount(body['bytes']) &&
     isDigest(body['digest']) &&
     isDigest(value['fingerprint']) &&
-    isCodeCache(value['codeCache']) &&
+    isCodeCache(value['codeCache'], body['bytes']) &&
     [undefined, 'lockfile', 'pnp'].includes(value['packages'] as undefined) &&
     isDigest(value['sha256'])
   );
 }
 
-function isCodeCache(value: unknown): boolean {
+function isCodeCache(value: unknown, bodyBytes: number): boolean {
   if (value === undefined) return true;
   return (
     isRecord(value) &&
+    Number(value['offset']) + Number(value['bytes']) <= bodyBytes &&
     typeof value['tag'] === 'string' &&
     ['compiled', 'run'].includes(value['made'] as string) &&
     ['count', 'offset', 'bytes'].every((name) => isCount(value[name]))
