@@ -53,3 +53,15 @@ test('refuses a manifest that lacks a field', () => {
   assert.throws(() => decodeManifest(lacking), { code: 'ERR_WALLA_ARCHIVE_DAMAGED' });
   assert.throws(() => decodeManifest(Buffer.from('[]')), { code: 'ERR_WALLA_ARCHIVE_DAMAGED' });
 });
+
+test('code caches lie inside the body', () => {
+  const codeCache = { tag: 't', made: 'compiled', count: 1, offset: 1024, bytes: 512 } as const;
+  const decoded = (fields: object) =>
+    decodeManifest(
+      encodeManifest({ ...FIELDS, codeCache: { ...codeCache, ...fields } }, 4096).bytes,
+    );
+  assert.deepEqual(decoded({}).codeCache, codeCache);
+  assert.deepEqual(decoded({ bytes: 3072 }).codeCache?.bytes, 3072);
+  for (const wrong of [{ bytes: 3073 }, { offset: -1 }, { made: 'up' }, { tag: 5 }, { count: 0.5 }])
+    assert.throws(() => decoded(wrong), /lacks a field or has one of another type/);
+});
