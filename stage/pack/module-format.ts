@@ -76,7 +76,7 @@ function typescript(path: string, type: PackageType, read: () => string): FileFo
   if (stripTypeScriptTypes === undefined) return none;
   let source: string;
   try {
-    source = stripTypeScriptTypes(read());
+    source = unwarned(() => stripTypeScriptTypes(read()));
   } catch {
     // Syntax that needs a transformation: Node.js must report it at the file's own place.
     return none;
@@ -85,6 +85,17 @@ function typescript(path: string, type: PackageType, read: () => string): FileFo
   const said = extension === '.mts' ? 'module' : extension === '.cts' ? 'commonjs' : type;
   const format = decided(said, source);
   return { format: format && `${format}-typescript`, javascript: source };
+}
+
+/** Node.js warns that the function is experimental, which the user of a packer can do nothing about. */
+function unwarned<Result>(use: () => Result): Result {
+  const { emitWarning } = process;
+  process.emitWarning = () => undefined;
+  try {
+    return use();
+  } finally {
+    process.emitWarning = emitWarning;
+  }
 }
 
 const WRAPPER = ['exports', 'require', 'module', '__filename', '__dirname'];
