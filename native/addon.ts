@@ -127,6 +127,11 @@ export interface WallaAddon {
    * @returns whether this V8 can be told
    */
   programLoads(): boolean;
+  /**
+   * What V8's code caches depend on, its version and flags: `v8.cachedDataVersionTag()`, without the streams
+   * that node:v8 loads. Undefined where this V8 cannot be asked.
+   */
+  v8CodeTag(): number | undefined;
 
   /** Loads the library of an MPI; undefined where it is not there either. Once a process, on the main thread. */
   loadMpiStandIn(abi: MpiAbi): MpiStandIn | undefined;

@@ -15,11 +15,19 @@ import { checkRoom } from './staging-room.ts';
 /** In the image's directory. Node.js makes and looks for a directory per version in it. */
 export const CODE_CACHE_DIRECTORY = 'code-cache';
 
-/** Node.js's name for its version and V8's, without the user: src/compile_cache.cc, GetCacheVersionTag. */
-export function codeCacheTag(): string {
-  const { cachedDataVersionTag } = process.getBuiltinModule('node:v8');
-  const tag = cachedDataVersionTag().toString(16).padStart(8, '0');
-  return `${process.version}-${process.arch}-${tag}`;
+/**
+ * Node.js's name for its version and V8's, without the user: src/compile_cache.cc, GetCacheVersionTag.
+ * @param v8Tag `v8.cachedDataVersionTag()`
+ */
+export function codeCacheTag(
+  v8Tag = process.getBuiltinModule('node:v8').cachedDataVersionTag(),
+): string {
+  return `${process.version}-${process.arch}-${v8Tag.toString(16).padStart(8, '0')}`;
+}
+
+/** The same for a process that has the addon, and has better not load node:v8. */
+function ownTag(): string {
+  return codeCacheTag(loadAddon().v8CodeTag());
 }
 
 /** tmpfs gives out memory by pages. */
@@ -40,7 +48,7 @@ export function unpackCodeCache(
   directoryFd: number,
   path: string,
 ): void {
-  if (!Module.enableCompileCache || tag !== codeCacheTag()) return;
+  if (!Module.enableCompileCache || tag !== ownTag()) return;
   const { caches } = decodeCodeCaches(readMember(imageFd, bodyOffset + offset, bytes));
   const pages = caches.reduce((sum, { data }) => sum + Math.ceil(data.length / PAGE_BYTES), 0);
   try {
@@ -91,7 +99,7 @@ function writeCaches({ tag, caches }: CodeCaches, directoryFd: number): void {
 export function useCodeCache(directory: string, tag: string): void {
   const { env } = process;
   if (env['NODE_COMPILE_CACHE'] || env['NODE_DISABLE_COMPILE_CACHE'] || isLookedAt()) return;
-  if (!Module.enableCompileCache || tag !== codeCacheTag()) return;
+  if (!Module.enableCompileCache || tag !== ownTag()) return;
   const { ENABLED } = Module.constants?.compileCacheStatus ?? {};
   const { status } = Module.enableCompileCache(`${directory}/${CODE_CACHE_DIRECTORY}`);
   if (status === ENABLED) hideCompileCache();

@@ -9,7 +9,7 @@
 #include "addon_data.h"
 #include "arguments.h"
 #include "errors.h"
-#include "v8_loading.h"
+#include "v8_functions.h"
 #include "walla_binding_image.h"
 #include "walla_binding_staging.h"
 #include "walla_binding_stand_in.h"
@@ -103,6 +103,11 @@ Napi::Value programLoads(const Napi::CallbackInfo& info) {
   return Napi::Boolean::New(info.Env(), tellV8ProgramLoads());
 }
 
+Napi::Value v8CodeTag(const Napi::CallbackInfo& info) {
+  const std::optional<uint32_t> tag = walla::v8CodeTag();
+  return tag ? Napi::Number::New(info.Env(), *tag) : info.Env().Undefined();
+}
+
 }  // namespace
 
 void exportCore(Napi::Env env, Napi::Object exports) {
@@ -116,6 +121,7 @@ void exportCore(Napi::Env env, Napi::Object exports) {
   exports.Set("beginFreshCheck", Napi::Function::New<guarded<beginCheck>>(env));
   exports.Set("finishFreshCheck", Napi::Function::New<guarded<finishCheck>>(env));
   exports.Set("programLoads", Napi::Function::New<guarded<programLoads>>(env));
+  exports.Set("v8CodeTag", Napi::Function::New<guarded<v8CodeTag>>(env));
   exportStaging(env, exports);
   exportStandIn(env, exports);
 }

@@ -89,12 +89,12 @@ function typescript(path: string, type: PackageType, read: () => string): FileFo
 
 /** Node.js warns that the function is experimental, which the user of a packer can do nothing about. */
 function unwarned<Result>(use: () => Result): Result {
-  const { emitWarning } = process;
+  const emitWarning: unknown = Reflect.get(process, 'emitWarning');
   process.emitWarning = () => undefined;
   try {
     return use();
   } finally {
-    process.emitWarning = emitWarning;
+    Reflect.set(process, 'emitWarning', emitWarning);
   }
 }
 

@@ -1,5 +1,9 @@
 #pragma once
 
+#include <cstdint>
+#include <optional>
+
+/// What V8 has and Node-API has no name for.
 namespace walla {
 
 /// Tells V8 that the calling thread's program is loading. Until it has allocated a good part more
@@ -8,5 +12,9 @@ namespace walla {
 /// V8 expects embedders that never tell it of the end.
 /// @returns whether this V8 can be told
 bool tellV8ProgramLoads();
+
+/// What V8's code caches depend on, its version and flags: `v8.cachedDataVersionTag()`, without the
+/// streams that `node:v8` loads. Nothing where this V8 cannot be asked.
+std::optional<uint32_t> v8CodeTag();
 
 }  // namespace walla

@@ -1,4 +1,4 @@
-#include "v8_loading.h"
+#include "v8_functions.h"
 
 #include <dlfcn.h>
 
@@ -34,6 +34,13 @@ bool tellV8ProgramLoads() {
     return true;
   }
   return false;
+}
+
+std::optional<uint32_t> v8CodeTag() {
+  // v8::ScriptCompiler::CachedDataVersionTag()
+  auto* const tag = ofV8<uint32_t()>("_ZN2v814ScriptCompiler20CachedDataVersionTagEv");
+  if (tag == nullptr) return std::nullopt;
+  return tag();
 }
 
 }  // namespace walla
