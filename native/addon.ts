@@ -37,6 +37,15 @@ export interface WallaAddon {
     how: 'create' | 'write' | 'read' | 'open',
   ): number;
   /**
+   * Makes such files, with these contents.
+   * @throws Error EEXIST if one is there already, ENOSPC and what else the system says
+   */
+  writePrivateFilesAt(
+    directoryFd: number,
+    names: readonly string[],
+    contents: readonly Buffer[],
+  ): void;
+  /**
    * Closes a descriptor opened here. In a worker `fs.closeSync` warns of descriptors that `fs` did not open.
    */
   close(fd: number): void;

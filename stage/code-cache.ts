@@ -2,7 +2,7 @@
  * V8 code caches that were packed: unpacked once a node beside the image, and used through Node.js's own compile
  * cache (22.1 and later) by processes of the same Node.js with the same V8 flags.
  */
-import { closeSync, readSync, writeSync } from 'node:fs';
+import { closeSync, readSync } from 'node:fs';
 import { hideCompileCache } from '../loader/compile-cache.ts';
 import { hasFlag, hasFlagOrValue } from '../loader/node-features.ts';
 import { Module } from '../loader/node-internals.ts';
@@ -78,14 +78,11 @@ function writeCaches({ tag, caches }: CodeCaches, directoryFd: number): void {
   let innerFd = -1;
   try {
     innerFd = addon.openPrivateDirectoryAt(outerFd, `${tag}-${process.getuid?.() ?? 0}`, true);
-    for (const { name, data } of caches) {
-      const fd = addon.openPrivateFileAt(innerFd, name, 'create');
-      try {
-        for (let at = 0; at < data.length;) at += writeSync(fd, data, at);
-      } finally {
-        closeSync(fd);
-      }
-    }
+    addon.writePrivateFilesAt(
+      innerFd,
+      caches.map(({ name }) => name),
+      caches.map(({ data }) => data),
+    );
   } finally {
     if (innerFd >= 0) closeSync(innerFd);
     closeSync(outerFd);

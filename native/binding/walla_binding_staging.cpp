@@ -50,6 +50,22 @@ Napi::Value openFileAt(const Napi::CallbackInfo& info) {
   return Napi::Number::New(info.Env(), file.release());
 }
 
+Napi::Value writeFilesAt(const Napi::CallbackInfo& info) {
+  const int directoryFd = fdArgument(info, 0);
+  const Napi::Array names = info[1].As<Napi::Array>();
+  const Napi::Array contents = info[2].As<Napi::Array>();
+  for (uint32_t i = 0; i < names.Length(); ++i) {
+    const Napi::HandleScope scope(info.Env());
+    const Napi::Value content = contents.Get(i);
+    if (!content.IsBuffer())
+      throw Napi::TypeError::New(info.Env(), "writePrivateFilesAt: a Buffer is expected");
+    const auto bytes = content.As<Napi::Buffer<char>>();
+    writePrivateFile(directoryFd, Utf8Argument(info.Env(), names.Get(i)).text(),
+                     {bytes.Data(), bytes.Length()});
+  }
+  return info.Env().Undefined();
+}
+
 Napi::Value closeFile(const Napi::CallbackInfo& info) {
   UniqueFd(fdArgument(info, 0)).reset();
   return info.Env().Undefined();
@@ -154,6 +170,7 @@ void exportStaging(Napi::Env env, Napi::Object exports) {
   exports.Set("openPrivateDirectory", Napi::Function::New<guarded<openDirectory>>(env));
   exports.Set("openPrivateDirectoryAt", Napi::Function::New<guarded<openDirectoryAt>>(env));
   exports.Set("openPrivateFileAt", Napi::Function::New<guarded<openFileAt>>(env));
+  exports.Set("writePrivateFilesAt", Napi::Function::New<guarded<writeFilesAt>>(env));
   exports.Set("close", Napi::Function::New<guarded<closeFile>>(env));
   exports.Set("renameAt", Napi::Function::New<guarded<rename>>(env));
   exports.Set("removeTreeAt", Napi::Function::New<guarded<remove>>(env));

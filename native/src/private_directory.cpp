@@ -145,6 +145,16 @@ UniqueFd openPrivateFile(int directoryFd, std::string_view name, OpenHow how) {
   return file;
 }
 
+void writePrivateFile(int directoryFd, std::string_view name, std::string_view bytes) {
+  const UniqueFd file = openPrivateFile(directoryFd, name, OpenHow::create);
+  while (!bytes.empty()) {
+    const ssize_t written = write(file.get(), bytes.data(), bytes.size());
+    if (written < 0 && errno == EINTR) continue;
+    if (written < 0) throwErrno("write", name);
+    bytes.remove_prefix(static_cast<size_t>(written));
+  }
+}
+
 void renameInside(int directoryFd, std::string_view from, std::string_view to) {
   const std::string source = oneName(from);
   const std::string target = oneName(to);

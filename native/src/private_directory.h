@@ -34,6 +34,10 @@ enum class OpenHow {
 /// @throws PosixError; EPERM as above
 UniqueFd openPrivateFile(int directoryFd, std::string_view name, OpenHow how);
 
+/// Makes such a file that has these bytes.
+/// @throws PosixError; EEXIST when it is there already
+void writePrivateFile(int directoryFd, std::string_view name, std::string_view bytes);
+
 void renameInside(int directoryFd, std::string_view from, std::string_view to);
 
 /// Removes a file or a whole tree without following links. Absent is fine.

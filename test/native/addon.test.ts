@@ -62,6 +62,27 @@ test('private files and directories are made, found and refused', () => {
   for (const fd of [directory, file, inner]) closeSync(fd);
 });
 
+test('several private files are written at once', () => {
+  const path = join(scratch, 'several');
+  const directory = addon.openPrivateDirectory(path, true);
+  addon.writePrivateFilesAt(directory, ['a', 'b'], [Buffer.from('bytes'), Buffer.alloc(0)]);
+  assert.equal(readFileSync(join(path, 'a'), 'utf8'), 'bytes');
+  assert.equal(lstatSync(join(path, 'b')).mode & 0o777, 0o600);
+  for (const [name, code] of [
+    ['a', 'EEXIST'],
+    ['../c', 'EINVAL'],
+  ] as const)
+    assert.throws(
+      () => addon.writePrivateFilesAt(directory, [name], [Buffer.alloc(1)]),
+      failsWith(code),
+    );
+  assert.throws(
+    () => addon.writePrivateFilesAt(directory, ['c'], ['text' as unknown as Buffer]),
+    TypeError,
+  );
+  addon.close(directory);
+});
+
 test('locks exclude each other between open files', () => {
   const path = join(scratch, 'lock');
   writeFileSync(path, '');
