@@ -82,12 +82,17 @@ async function compile(
 ): Promise<number | null> {
   const maker = fileURLToPath(new URL('./code-cache-of-modules.cjs', import.meta.url));
   const child = spawn(process.execPath, [...EQUAL_CACHES, ...flags, maker], {
-    env: { ...process.env, NODE_OPTIONS: '' },
+    env: withoutNodeVariables(process.env),
     stdio: ['pipe', 'ignore', 'ignore'],
   });
   child.stdin.on('error', () => undefined); // it has ended, which its status tells
   child.stdin.end(JSON.stringify({ directory, modules }));
   return (await ending(child)).status;
+}
+
+/** NODE_OPTIONS, NODE_COMPILE_CACHE, NODE_V8_COVERAGE and the like are for the user's own programs. */
+function withoutNodeVariables(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
+  return Object.fromEntries(Object.entries(env).filter(([name]) => !name.startsWith('NODE_')));
 }
 
 /** A cache is mostly smaller than its source, but takes a page. In bytes. */
