@@ -5,6 +5,7 @@
  */
 import { mkdirSync } from 'node:fs';
 import { basename, resolve } from 'node:path';
+import { compileCacheTakesOptions, portableCacheHasNoUser } from './node-features.ts';
 import { type CompileCacheResult, Module, patch } from './node-internals.ts';
 
 /** To be called when walla's own cache is on. Not before `syncBuiltinESMExports`. */
@@ -20,13 +21,14 @@ export function hideCompileCache(): void {
     'enableCompileCache',
     (original) =>
       function enableCompileCache(options?: unknown): CompileCacheResult {
-        const directory = directoryOf(options);
+        const { directory, portable } = choiceOf(options);
         // Their mistake, in Node.js's own words.
         if (typeof directory !== 'string') return original(options);
-        if (process.env['NODE_DISABLE_COMPILE_CACHE'])
+        if (process.env['NODE_DISABLE_COMPILE_CACHE'] !== undefined)
           return { status: DISABLED, message: 'Disabled by NODE_DISABLE_COMPILE_CACHE' };
         if (theirs !== undefined) return { status: ALREADY_ENABLED, directory: theirs };
-        const found = `${resolve(directory)}/${basename(own)}`;
+        const name = basename(own);
+        const found = `${resolve(directory)}/${portable ? name.replace(/-\d+$/, '') : name}`;
         try {
           mkdirSync(found, { recursive: true });
         } catch (error) {
@@ -48,12 +50,21 @@ export function hideCompileCache(): void {
   );
 }
 
-function directoryOf(options: unknown): unknown {
-  const directory =
-    typeof options === 'object' && options !== null
-      ? (options as { directory?: unknown }).directory
-      : options;
-  if (directory !== undefined) return directory;
+/** What a call asks for, as this Node.js reads its argument. */
+function choiceOf(argument: unknown): { directory: unknown; portable: boolean } {
+  const { env } = process;
+  const isObject = compileCacheTakesOptions && typeof argument === 'object' && argument !== null;
+  const { directory, portable } = (isObject ? argument : { directory: argument }) as {
+    directory?: unknown;
+    portable?: unknown;
+  };
   const { tmpdir } = process.getBuiltinModule('node:os');
-  return process.env['NODE_COMPILE_CACHE'] ?? `${tmpdir()}/node-compile-cache`;
+  const chosen = compileCacheTakesOptions ? (env['NODE_COMPILE_CACHE'] ?? '') : '';
+  const usual = chosen === '' ? `${tmpdir()}/node-compile-cache` : chosen;
+  return {
+    directory: directory === undefined ? usual : directory,
+    portable:
+      portableCacheHasNoUser &&
+      Boolean(portable === undefined ? env['NODE_COMPILE_CACHE_PORTABLE'] === '1' : portable),
+  };
 }

@@ -59,6 +59,14 @@ export const copiesNativelyLater = major >= 26;
 export const isParentDeprecated =
   hasFlag('--pending-deprecation') || process.env['NODE_PENDING_DEPRECATION'] === '1';
 
+/** `module.enableCompileCache` takes an object, and NODE_COMPILE_CACHE where nothing is said. lib/internal/modules/helpers.js */
+export const compileCacheTakesOptions = /^function \w*\(options/.test(
+  String((nodeModule as { enableCompileCache?: unknown }).enableCompileCache),
+);
+
+/** A portable compile cache is of no user: its directory is named without one. src/compile_cache.cc */
+export const portableCacheHasNoUser = major >= 26;
+
 /** Whether this Node.js imports files of this module format; where not, its own resolver raises its own error. */
 export function isImportable(format: string | undefined): boolean {
   return format === 'addon'

@@ -95,7 +95,9 @@ function writeCaches({ tag, caches }: CodeCaches, directoryFd: number): void {
  */
 export function useCodeCache(directory: string, tag: string): void {
   const { env } = process;
-  if (env['NODE_COMPILE_CACHE'] || env['NODE_DISABLE_COMPILE_CACHE'] || isLookedAt()) return;
+  const isDecided =
+    Boolean(env['NODE_COMPILE_CACHE']) || env['NODE_DISABLE_COMPILE_CACHE'] !== undefined;
+  if (isDecided || isLookedAt()) return;
   if (!Module.enableCompileCache || tag !== ownTag()) return;
   const { ENABLED } = Module.constants?.compileCacheStatus ?? {};
   const { status } = Module.enableCompileCache(`${directory}/${CODE_CACHE_DIRECTORY}`);

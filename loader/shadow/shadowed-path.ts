@@ -66,7 +66,7 @@ export class ShadowedPaths {
   absolute(path: unknown): string | undefined {
     let text = textOf(path);
     if (text === undefined) return undefined;
-    if (!isNormal(text)) text = goesUp(text) ? this.#above(text) : resolvePath(text);
+    if (!isNormal(text)) text = goesUp(text) ? this.#above(text) : resolved(text);
     return this.#ours(text);
   }
 
@@ -74,7 +74,7 @@ export class ShadowedPaths {
   lexical(path: unknown): string | undefined {
     const text = textOf(path);
     if (text === undefined) return undefined;
-    return this.#ours(isNormal(text) ? text : resolvePath(text));
+    return this.#ours(isNormal(text) ? text : resolved(text));
   }
 
   /** @param follow whether a link in the last component is followed */
@@ -117,7 +117,25 @@ export class ShadowedPaths {
 
   /** From now on this path, what is below it and the listing of its directory are the real ones. */
   write(path: unknown): void {
-    for (const place of this.#placesOf(path)) this.#writeAt(place);
+    const places = this.#placesOf(path);
+    for (const place of places.length > 0 ? places : this.#behindLinks(path)) this.#writeAt(place);
+  }
+
+  /** Places of the archive that a path leads to by links that it does not hold: the system is asked. */
+  #behindLinks(path: unknown): string[] {
+    const text = textOf(path);
+    const absolute = text === undefined ? undefined : resolved(text);
+    if (absolute === undefined) return [];
+    const places = new Set<string | undefined>();
+    places.add(this.#ours(realOf(absolute)));
+    // The name itself, which can be new, with directories above it that are new too.
+    for (let end = absolute.lastIndexOf('/'); end > 0; end = absolute.lastIndexOf('/', end - 1)) {
+      const directory = realOf(absolute.slice(0, end));
+      if (directory === undefined) continue;
+      places.add(this.#ours(directory + absolute.slice(end)));
+      break;
+    }
+    return [...places].filter((place) => place !== undefined);
   }
 
   #writeAt(place: string): void {
@@ -184,7 +202,9 @@ export class ShadowedPaths {
     text: string,
     directoryAt: (path: string) => string | undefined = this.#knownDirectory,
   ): string | undefined {
-    let place = text.startsWith('/') ? '' : withoutSlash(process.cwd());
+    const start = text.startsWith('/') ? '' : resolved('.');
+    if (start === undefined) return undefined;
+    let place = withoutSlash(start);
     let isReal = true;
     for (const name of text.split('/')) {
       if (name === '' || name === '.') continue;
@@ -215,12 +235,9 @@ export class ShadowedPaths {
     if (text === undefined || !goesUp(text)) return [];
     const made: string[] = [];
     const place = this.#above(text, (directory) => {
-      try {
-        return realpathOf(directory);
-      } catch {
-        made.push(directory);
-        return directory;
-      }
+      const real = realOf(directory);
+      if (real === undefined) made.push(directory);
+      return real ?? directory;
     });
     return [place, ...made].flatMap((one) => this.#ours(one) ?? []);
   }
@@ -267,6 +284,24 @@ function textOf(path: unknown): string | undefined {
 function decoded(bytes: Uint8Array): string | undefined {
   const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString();
   return text.includes('\uFFFD') ? undefined : text;
+}
+
+/** An absolute path; undefined where the working directory, which it starts from, is there no more. */
+function resolved(text: string): string | undefined {
+  try {
+    return resolvePath(text);
+  } catch {
+    return undefined;
+  }
+}
+
+/** Where the system says a path leads, if it is there. */
+function realOf(path: string): string | undefined {
+  try {
+    return realpathOf(path);
+  } catch {
+    return undefined;
+  }
 }
 
 /** Whether a path is absolute and each component a name. */

@@ -16,7 +16,7 @@ const WRITES: Record<string, readonly number[]> = {
   cp: [1],
   lchmod: [0],
   lchown: [0],
-  link: [1],
+  link: [0, 1], // from now on two names of one file
   lutimes: [0],
   mkdir: [0],
   rename: [0, 1],

@@ -126,9 +126,9 @@ async function run(entries: string[], args: string[], flags: Flags): Promise<voi
   if (packages && !flags.quiet && !flags.json)
     process.stderr.write(`walla: ${packagesSentence(packages)}\n`);
   if (vanished.length > 0) process.stderr.write(`walla: ${goneSentence(vanished)}\n`);
-  if (failedToCompile && !flags.quiet)
+  if (failedToCompile !== undefined && !flags.quiet)
     process.stderr.write(
-      'walla: no code caches: compiling the modules failed, mostly for lack of memory; the program runs without\n',
+      `walla: no code caches, the program runs without: compiling the modules failed (${failedToCompile})\n`,
     );
   if (flags.gzip && !flags.dryRun) {
     const { gzipFile } = await import('../pack/gzip.ts');

@@ -1,15 +1,15 @@
 'use strict';
 /**
- * Compiles modules that are named on stdin, without running any, and leaves their code caches in a directory: once as
- * `{directory, modules: [{path, source, format}]}`, where `path` is the module's own, `source` the file to read, and `format`
- * `module` or `commonjs`.
+ * Compiles modules that are named on stdin, without running any, and leaves their code caches in a directory: as
+ * `{directory, modules: [{path, source, format}]}`, where `path` is the module's own, `source` the file to read, and
+ * `format` `module` or `commonjs`. Arguments: a directory to remove if the process that started this one has ended, and its number.
  *
  * The same modules give the same caches, byte for byte. V8 writes into a cache the hashes of names, which start from a
  * number that it draws for each process, and the bytes between fields, which hold what was there before memory was
  * collected. So this process is started with a fixed number and with so much memory that nothing is collected. A
  * cache is for the flags of the moment when it is made, so these are what they usually are before anything is compiled.
  */
-const { readFileSync } = require('node:fs');
+const { readFileSync, rmSync } = require('node:fs');
 const Module = require('node:module');
 const { pathToFileURL } = require('node:url');
 const v8 = require('node:v8');
@@ -25,6 +25,8 @@ const FLAGS = [
 ];
 for (const flag of FLAGS) v8.setFlagsFromString(`${flag}=0`);
 
+const [scratch, parent] = process.argv.slice(2);
+process.on('exit', removeIfAlone);
 const { directory, modules } = JSON.parse(readFileSync(0, 'utf8'));
 const CARRIER = 'walla:modules';
 /** Exit code: some module is no JavaScript, so that Node.js gives up on the others. */
@@ -44,18 +46,24 @@ import(CARRIER).catch((error) => {
   Module.enableCompileCache(directory); // without any ES module, resolve has not
   for (const { path, content } of commonjs) compileCommonJS(path, content);
   Module.flushCompileCache();
+  removeIfAlone();
   process.reallyExit(0);
 });
+
+/** Whoever was killed cannot do it. */
+function removeIfAlone() {
+  if (process.ppid !== Number(parent)) rmSync(scratch, { recursive: true, force: true });
+}
 
 function withContent({ path, source }) {
   return { path, content: readFileSync(source, 'utf8') };
 }
 
-/** Compiles it without the cache. */
+/** Compiles it without the cache. One that imports the source of another cannot have node:path for it. */
 function isModule(identifier, content) {
   try {
-    new SourceTextModule(content, { identifier });
-    return true;
+    const { moduleRequests = [] } = new SourceTextModule(content, { identifier });
+    return moduleRequests.every(({ phase }) => phase !== 'source');
   } catch {
     return false;
   }

@@ -9,6 +9,7 @@ import { WallaError } from '../errors.ts';
 import type { CodeCaches } from '../format/code-cache.ts';
 import type { ModuleFormat } from '../format/index-layout.ts';
 import { ruleFlags, userConditions } from '../resolution-rules.ts';
+import type { FileFacts } from './file-facts.ts';
 import { Scratch, scratchBase } from './scratch.ts';
 
 /** Something that Node.js compiles. */
@@ -33,6 +34,16 @@ export interface CodeCacheRun {
 /** Whether modules can be compiled without being run: needs a compile cache and hooks on the same thread. */
 export const compilesModules = hasSyncHooks;
 
+/** By these a program sees how its own code is compiled, and counts its blocks, which V8 does not in code from a cache. */
+const LOOKERS = /^(?:node:)?(?:inspector|inspector\/promises|test)$/;
+
+/** Whether any of a program's files asks for one of these: then it goes without code caches. */
+export function looksAtCode(files: readonly FileFacts[]): boolean {
+  return files.some(({ imports, requires }) =>
+    [...imports, ...requires].some((name) => LOOKERS.test(name)),
+  );
+}
+
 /**
  * What one process compiles, in bytes of source. V8 takes about ten times as much memory, and nothing is freed meanwhile.
  */
@@ -50,21 +61,21 @@ const EQUAL_CACHES = [
 /**
  * Compiles JavaScript modules, in processes of this Node.js without any other flags, and runs none of them. The same files
  * give the same bytes.
- * @returns the caches, sorted by name; undefined where a process failed, such as for lack of memory
+ * @returns the caches, sorted by name; where a process failed, such as for lack of memory, how it ended
  */
 export async function compileCodeCaches(
   files: readonly CompilableFile[],
-): Promise<CodeCaches | undefined> {
+): Promise<CodeCaches | string> {
   const compiled = files.filter(({ format }) => format === 'module' || format === 'commonjs');
   return inScratch(roomFor(compiled), async (scratch) => {
     const caches = new Map<string, Buffer>();
     let tag = codeCacheTag();
     for (const [number, modules] of groups(compiled).entries()) {
-      const directory = join(scratch, String(number));
-      let status = await compile(directory, modules);
+      const directory = join(scratch.directory, String(number));
+      let ended = await compile(scratch, directory, modules);
       // Rare, and looking first whether each module is JavaScript takes longer.
-      if (status === BROKEN) status = await compile(directory, modules, CHECKING);
-      if (status !== 0) return undefined;
+      if (ended.status === BROKEN) ended = await compile(scratch, directory, modules, CHECKING);
+      if (ended.status !== 0) return howEnded(ended);
       tag = readCaches(directory, caches) ?? tag;
     }
     return { tag, caches: sorted(caches) };
@@ -76,18 +87,21 @@ const BROKEN = 3;
 const CHECKING = '--experimental-vm-modules';
 
 async function compile(
+  scratch: Scratch,
   directory: string,
   modules: readonly CompilableFile[],
   ...flags: string[]
-): Promise<number | null> {
+): Promise<Ending> {
   const maker = fileURLToPath(new URL('./code-cache-of-modules.cjs', import.meta.url));
-  const child = spawn(process.execPath, [...EQUAL_CACHES, ...flags, maker], {
+  const words = [...EQUAL_CACHES, ...flags, maker, scratch.directory, String(process.pid)];
+  const child = spawn(process.execPath, words, {
     env: withoutNodeVariables(process.env),
     stdio: ['pipe', 'ignore', 'ignore'],
   });
+  scratch.writer = child;
   child.stdin.on('error', () => undefined); // it has ended, which its status tells
   child.stdin.end(JSON.stringify({ directory, modules }));
-  return (await ending(child)).status;
+  return ending(child);
 }
 
 /** NODE_OPTIONS, NODE_COMPILE_CACHE, NODE_V8_COVERAGE and the like are for the user's own programs. */
@@ -130,7 +144,8 @@ export async function codeCachesOfRun(entry: string, run: CodeCacheRun): Promise
   return inScratch(LARGE_PROGRAM_BYTES, async (scratch) => {
     const caches = new Map<string, Buffer>();
     // Of two caches of a module, that in the last directory is the better one.
-    for (const directory of await runProgram(entry, scratch, run)) readCaches(directory, caches);
+    for (const directory of await runProgram(entry, scratch.directory, run))
+      readCaches(directory, caches);
     return { tag: codeCacheTag(), caches: sorted(caches) };
   });
 }
@@ -140,11 +155,11 @@ const LARGE_PROGRAM_BYTES = 128 * 1024 * 1024;
 
 async function inScratch<Result>(
   bytes: number,
-  use: (scratch: string) => Promise<Result>,
+  use: (scratch: Scratch) => Promise<Result>,
 ): Promise<Result> {
   const scratch = new Scratch('code-cache', scratchBase(bytes));
   try {
-    return await use(scratch.directory);
+    return await use(scratch);
   } finally {
     scratch.remove();
   }
@@ -154,6 +169,10 @@ interface Ending {
   status: number | null;
   signal: NodeJS.Signals | null;
   error?: Error;
+}
+
+function howEnded({ status, signal, error }: Ending): string {
+  return error?.message ?? (signal ? `ended by ${signal}` : `exit code ${String(status)}`);
 }
 
 function ending(child: ChildProcess): Promise<Ending> {
@@ -211,10 +230,10 @@ async function start(
     stdio: ['inherit', 2, 2],
     env: { ...process.env, ...env },
   });
-  const { status, signal, error } = await ending(child);
-  if (status === 0) return;
-  const how = error?.message ?? (signal ? `ended by ${signal}` : `exit code ${String(status)}`);
-  throw new WallaError('ERR_WALLA_PACK', `the run of ${entry} for its code cache failed: ${how}`, {
+  const ended = await ending(child);
+  if (ended.status === 0) return;
+  const message = `the run of ${entry} for its code cache failed: ${howEnded(ended)}`;
+  throw new WallaError('ERR_WALLA_PACK', message, {
     hint: 'give the program the arguments it needs after --, or pack without --code-cache',
   });
 }

@@ -54,8 +54,8 @@ export interface PackSummary {
   traced: number;
   /** Files of the report that are not there any more. */
   vanished: string[];
-  /** Whether the modules could not be compiled, such as for lack of memory: then there are no code caches. */
-  failedToCompile: boolean;
+  /** Where the modules could not be compiled, such as for lack of memory, how that ended: then there are no code caches. */
+  failedToCompile?: string | undefined;
   /** With `lockfile`: what came from where. */
   packages?: PackagesSummary | undefined;
   elapsedMs: number;

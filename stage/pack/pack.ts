@@ -5,7 +5,7 @@ import { codeCacheTag } from '../code-cache.ts';
 import type { CodeCaches } from '../format/code-cache.ts';
 import type { Manifest, ManifestFields } from '../format/manifest.ts';
 import { WALLA_VERSION } from '../version.ts';
-import { codeCachesOfRun, compileCodeCaches, compilesModules } from './code-cache.ts';
+import { codeCachesOfRun, compileCodeCaches, compilesModules, looksAtCode } from './code-cache.ts';
 import { digestFrom, openArchive } from './archive-reader.ts';
 import { writeArchive } from './archive-writer.ts';
 import { contentsOf, isNative, type Contents } from './contents.ts';
@@ -59,7 +59,7 @@ class Packing {
   readonly #file: string;
   readonly #notesPath: string;
   #vanished: string[] = [];
-  #failedToCompile = false;
+  #failedToCompile: string | undefined;
 
   constructor(options: PackOptions) {
     const flags = resolutionRules();
@@ -136,10 +136,10 @@ class Packing {
 
     // Before the tree is looked at: the program may write to it.
     const ofRun = dryRun ? undefined : await this.#codeCachesOfRun();
-    const { contents, traced, facts } = await this.#trace(notes, assembled);
+    const { contents, traced, facts, isLookedAt } = await this.#trace(notes, assembled);
     const fields = this.#manifestFields(contents, assembled);
     if (dryRun) return this.#summary(false, 0, fields, traced, assembled);
-    const codeCaches = ofRun ?? (await this.#compiledCodeCaches(contents));
+    const codeCaches = ofRun ?? (await this.#compiledCodeCaches(contents, isLookedAt));
     const manifest = await writeArchive({
       file: this.#file,
       contents,
@@ -164,22 +164,28 @@ class Packing {
     });
   }
 
-  async #compiledCodeCaches({ root, source, entries }: Contents): Promise<CodeCaches | undefined> {
+  async #compiledCodeCaches(
+    { root, source, entries }: Contents,
+    isLookedAt: boolean,
+  ): Promise<CodeCaches | undefined> {
     if (this.#options.codeCache === false || !compilesModules) return undefined;
     const compiled = await compileCodeCaches(
-      entries.map(({ path, format, size }) => {
+      (isLookedAt ? [] : entries).map(({ path, format, size }) => {
         return { path: join(root, path), source: source(path), format, size };
       }),
     );
-    this.#failedToCompile = compiled === undefined;
-    return compiled;
+    if (typeof compiled !== 'string') return compiled;
+    this.#failedToCompile = compiled;
+    return undefined;
   }
 
   /** Whether an archive has the code caches that are asked for. */
   #hasCodeCaches({ codeCache }: Manifest): boolean {
     const wanted = this.#options.codeCache;
     if (wanted) return codeCache?.made === 'run' && codeCache.tag === codeCacheTag();
-    return codeCache?.made === (wanted === false || !compilesModules ? undefined : 'compiled');
+    if (wanted === false || !compilesModules) return codeCache === undefined;
+    const isOwn = codeCache?.tag.startsWith(`${process.version}-${process.arch}-`) ?? false;
+    return isOwn && codeCache?.made === 'compiled';
   }
 
   async #upToDate(sha256: string | undefined): Promise<PackSummary | undefined> {
@@ -241,7 +247,12 @@ class Packing {
       );
       const contents = contentsOf(found, tree, given, (path) => excluded.match(path));
       const root = mirror?.outside(contents.root) ?? contents.root;
-      return { contents: { ...contents, root }, traced: found.read, facts: found.facts };
+      return {
+        contents: { ...contents, root },
+        traced: found.read,
+        facts: found.facts,
+        isLookedAt: looksAtCode([...found.files.values()].map(({ facts }) => facts)),
+      };
     } finally {
       await resolver.close();
     }

@@ -1,3 +1,4 @@
+import type { ChildProcess } from 'node:child_process';
 import { accessSync, constants, mkdtempSync, realpathSync, rmSync, statfsSync } from 'node:fs';
 import { constants as osConstants, tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -8,7 +9,12 @@ const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 /** A temporary directory of this process's own that does not outlive it, whatever ends it but SIGKILL. */
 export class Scratch {
   readonly directory: string;
-  readonly #remove = (): void => rmSync(this.directory, { recursive: true, force: true });
+  /** What writes to it, and ends before it is removed. */
+  writer: ChildProcess | undefined;
+  readonly #remove = (): void => {
+    this.writer?.kill('SIGKILL');
+    rmSync(this.directory, { recursive: true, force: true });
+  };
   readonly #onSignal = (signal: NodeJS.Signals): void => {
     this.remove();
     process.exit(128 + osConstants.signals[signal]);

@@ -95,9 +95,10 @@ TEST("names lead to copies, and to nothing where there is nothing") {
   CHECK_EQUAL(staged.redirected("/shared/lib/libone.so"), "STAGE/shared/lib/libone.so");
   CHECK_EQUAL(staged.redirected("/shared/lib/sub/../libone.so.1"), "STAGE/shared/lib/libone.so.1");
   CHECK_EQUAL(staged.redirected("/shared/more/none.so"), "STAGE/shared/more/none.so");
-  // Not copied, not below, a copy that is gone, and `..` behind a link.
-  for (const char* const own : {"/shared/lib/left", "/shared/libs/x", "/shared/lib/gone",
-                                "/shared/lib/linked/../none.so"}) {
+  // Not copied, not below, a copy that is gone, and `..` behind a link or what is not there.
+  for (const char* const own :
+       {"/shared/lib/left", "/shared/libs/x", "/shared/lib/gone", "/shared/lib/linked/../none.so",
+        "/shared/lib/linked/../libone.so", "/shared/lib/no/../libone.so"}) {
     CHECK_EQUAL(staged.redirected(own), own);
   }
   // $ORIGIN of an object that was loaded from the stage.
@@ -107,6 +108,7 @@ TEST("names lead to copies, and to nothing where there is nothing") {
   CHECK(presenceOf(staged.stage(), "/shared/lib/libone.so") == Presence::present);
   CHECK(presenceOf(staged.stage(), "/shared/lib/none") == Presence::absent);
   CHECK(presenceOf(staged.stage(), "/shared/lib/linked/../none") == Presence::unknown);
+  CHECK(presenceOf(staged.stage(), "/shared/lib/linked/../libone.so") == Presence::unknown);
 }
 
 TEST("a stage is believed when it is this user's alone") {

@@ -23,7 +23,7 @@ bool stagedName(const Stage& stage, const char* name, Name& staged) {
 }
 
 /// True when the letters of `name` say where it leads: `..` after a linked directory does not lead
-/// back.
+/// back, and after one that is not there nowhere. The working directory is no link.
 bool isLiteral(const Stage& stage, const char* name) {
   for (const char* dots = strstr(name, "/.."); dots != nullptr; dots = strstr(dots + 1, "/..")) {
     if (dots[3] != '/' && dots[3] != '\0') continue;
@@ -35,7 +35,7 @@ bool isLiteral(const Stage& stage, const char* name) {
                        S_ISDIR(status.st_mode);
     if (!known) return false;
   }
-  return strncmp(name, "../", 3) != 0;
+  return true;
 }
 
 /// True for a descriptor of a copy that collfs made: whose process has died, its number may be
@@ -72,14 +72,14 @@ const char* originalName(const Stage& stage, const char* name) {
 const char* redirect(const Stage& stage, const char* name, Name& buffer) {
   // To the linker, $ORIGIN of an object from the stage is in the stage.
   name = originalName(stage, name);
-  if (!stagedName(stage, name, buffer)) return name;
+  if (!stagedName(stage, name, buffer) || !isLiteral(stage, name)) return name;
   // O_PATH: opens nothing, and follows links to the end.
   const int fd = open(buffer.text, O_PATH | O_CLOEXEC);
   if (fd < 0) {
     // What was not found has to be known for sure: a link that leads nowhere is a copy whose
     // process has ended.
     struct stat status;
-    const bool sure = errno == ENOENT && lstat(buffer.text, &status) != 0 && isLiteral(stage, name);
+    const bool sure = errno == ENOENT && lstat(buffer.text, &status) != 0;
     // The process that holds the stage removes all of it at once.
     return sure && lstat(stage.directory, &status) == 0 ? buffer.text : name;
   }
@@ -91,10 +91,11 @@ const char* redirect(const Stage& stage, const char* name, Name& buffer) {
 Presence presenceOf(const Stage& stage, const char* name) {
   Name staged;
   const bool below = stagedName(stage, name, staged);
+  if (below && !isLiteral(stage, name)) return Presence::unknown;
   struct stat status;
   if (lstat(below ? staged.text : name, &status) == 0) return Presence::present;
   if (errno != ENOENT && errno != ENOTDIR) return Presence::unknown;
-  return !below || isLiteral(stage, name) ? Presence::absent : Presence::unknown;
+  return Presence::absent;
 }
 
 }  // namespace walla::shadow
