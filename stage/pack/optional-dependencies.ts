@@ -11,6 +11,7 @@ export interface OptionalDependencies {
 
 interface PackageManifest {
   optionalDependencies?: Record<string, unknown>;
+  peerDependenciesMeta?: Record<string, { optional?: unknown } | null>;
   os?: unknown;
   cpu?: unknown;
 }
@@ -19,7 +20,7 @@ const NATIVE_FILE = /\.(?:node|wasm|so(?:\.\d+)*)$/;
 const NONE: OptionalDependencies = { names: [], files: [] };
 
 /**
- * The optional dependencies of a package. Those with native code ship one package for each platform, and
+ * The optional dependencies of a package, and optional peers: the driver of a database that the user has installed. Those with native code ship one package for each platform, and
  * put its name together at run time: `require(name)` says nothing, this list does.
  */
 export class OptionalDependencyFinder {
@@ -37,10 +38,17 @@ export class OptionalDependencyFinder {
 }
 
 function find(manifest: string): OptionalDependencies {
-  const listed = readManifest(manifest).optionalDependencies;
-  if (typeof listed !== 'object' || Object.keys(listed).length === 0) return NONE;
-  const names = Object.keys(listed).sort();
+  const { optionalDependencies, peerDependenciesMeta } = readManifest(manifest);
+  const peers = Object.entries(objectOr(peerDependenciesMeta))
+    .filter(([, peer]) => peer?.optional === true)
+    .map(([name]) => name);
+  const names = [...new Set([...Object.keys(objectOr(optionalDependencies)), ...peers])].sort();
+  if (names.length === 0) return NONE;
   return { names, files: names.flatMap((name) => nativeFiles(name, dirname(manifest))) };
+}
+
+function objectOr<Value>(listed: Record<string, Value> | undefined): Record<string, Value> {
+  return typeof listed === 'object' ? listed : {};
 }
 
 function nativeFiles(name: string, from: string): string[] {

@@ -8,7 +8,7 @@ export interface Scan {
   requires: string[];
   /** Computed specifiers, `*` in place of what is computed. */
   patterns: { kind: 'import' | 'require'; pattern: string }[];
-  /** Relative references of `new URL(…, import.meta.url)`. */
+  /** Relative references of `new URL(…, import.meta.url)`, and of WebAssembly by its name alone. */
   urls: string[];
   /** Ways in which it loads names that its own text does not tell. */
   computed: ('import' | 'require')[];
@@ -48,7 +48,7 @@ export function scanSource(path: string, source: string): Scan {
     imports: [],
     requires: [],
     patterns: [],
-    urls: [],
+    urls: wasmFiles(source),
     computed: [],
     moduleSyntax: false,
     suspicious: ASSET_WORDS.test(source) || SPECIAL_FILES.test(path),
@@ -82,7 +82,8 @@ function markRequires(source: string): Marked {
   const requires = new Set<number>();
   if (!source.includes('equire')) return { source, requires };
   const makers = requireMakers(source);
-  const names = [...REQUIRE_NAMES, ...createdRequires(source, makers)].join('|');
+  const others = [...createdRequires(source, makers), ...aliasedRequires(source)];
+  const names = [...REQUIRE_NAMES, ...others].join('|');
   const calls = new RegExp(
     `(?<![\\w$])(?:(?:${names})(?:\\s*\\.\\s*resolve)?|(?:${makers})\\(\\s*(?:import\\.meta\\.url|__filename)\\s*\\))\\s*\\(`,
     'g',
@@ -119,6 +120,13 @@ function createdRequires(source: string, makers: string): string[] {
     .filter((name) => name !== 'require');
 }
 
+/** Other names of `require` itself, not those of minified code: `aliasedRequire = require;`. */
+function aliasedRequires(source: string): string[] {
+  return [...source.matchAll(/(?<![\w$.])([A-Za-z_$][\w$]{2,})\s*=\s*require\s*[;,\n]/g)]
+    .map(([, name = '']) => escapeDollars(name))
+    .filter((name) => name !== 'require');
+}
+
 const escapeDollars = (name: string): string => name.replaceAll('$', '\\$');
 
 /** False for members (`module.require` aside from spreads), longer names and definitions. */
@@ -147,9 +155,36 @@ function addImport(scan: Scan, found: Import, marked: Marked): void {
     // A lone name is a function's argument far more often than a constant.
     const argument = marked.source.slice(found.start, found.end);
     if (!/^[\w$.]*$/.test(argument)) scan.suspicious = true;
+    (isRequire ? scan.requires : scan.imports).push(...alternatives(argument));
+    const pattern = sum(argument);
+    if (pattern !== undefined && !found.glob) scan.patterns.push({ kind, pattern });
     return;
   }
   (isRequire ? scan.requires : scan.imports).push(found.specifier);
+}
+
+/** Of `process.env.X || 'a'` and `test ? 'a' : 'b'` the literals. */
+function alternatives(argument: string): string[] {
+  return [...argument.matchAll(/(?:\|\||\?\?|[?:])\s*(['"`])([^'"`\\\n$]+)\1\s*(?=$|[:?|])/g)].map(
+    ([, , name = '']) => name,
+  );
+}
+
+/** Of `'./locale/' + name` and `'./locale/' + name + '.js'` the pattern. */
+function sum(argument: string): string | undefined {
+  const parts =
+    /^\s*(['"])(\.\.?\/[^'"\\\n]*\/)\1\s*\+\s*[\w$.]+(?:\s*\+\s*(['"])([^'"\\\n]*)\3)?\s*$/.exec(
+      argument,
+    );
+  return parts === null ? undefined : `${parts[2]}*${parts[4] ?? ''}`;
+}
+
+/** What Emscripten's code and its like look for beside themselves: `locateFile('x.wasm')`. */
+function wasmFiles(source: string): string[] {
+  if (!source.includes('.wasm')) return [];
+  return [...source.matchAll(/(['"`])(?:\.\/)?([\w-][\w.-]*\.wasm)\1/g)].map(
+    ([, , name = '']) => `./${name}`,
+  );
 }
 
 /** `import.meta.resolve('x')` and `new URL('./x', import.meta.url)`. */

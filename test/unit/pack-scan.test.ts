@@ -39,6 +39,22 @@ test('finds them under the names that bundlers give', () => {
   assert.deepEqual(requires, ['a', 'b', 'c']);
 });
 
+test('finds other names of require, and the alternatives of a computed name', () => {
+  const { requires, patterns } = scanSource(
+    '/a.js',
+    `aliasedRequire = require; aliasedRequire('./locale/' + name); const e = require; e('no');
+     require(process.env.BINDING || 'a'); require(test ? './b' : "c"); require(x ?? 'd'); require(x + 'no');
+     require(test ? './e/' + x : 'f');`,
+  );
+  assert.deepEqual(requires, ['a', './b', 'c', 'd', 'f']);
+  assert.ok(patterns.some(({ pattern }) => pattern === './locale/*'));
+});
+
+test('finds WebAssembly that is named beside the code', () => {
+  const { urls } = scanSource('/a.js', `f = 'm.wasm'; g("./n.wasm"); 'x/y.wasm'; \`\${z}.wasm\``);
+  assert.deepEqual(urls, ['./m.wasm', './n.wasm']);
+});
+
 test('guesses where the lexer gives up', () => {
   const { requires } = scanSource('/a.js', 'const a = require("a"); const s = "unfinished');
   assert.ok(requires.includes('a'));
