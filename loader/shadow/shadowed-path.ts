@@ -115,19 +115,23 @@ export class ShadowedPaths {
     queueMicrotask(() => (this.#opensNext = undefined));
   }
 
-  /** From now on this path, what is below it and the listing of its directory are the real ones. */
-  write(path: unknown): void {
-    const places = this.#placesOf(path);
-    for (const place of places.length > 0 ? places : this.#behindLinks(path)) this.#writeAt(place);
+  /**
+   * From now on this path, what is below it and the listing of its directory are the real ones.
+   * @param follow whether a link in the last component is followed
+   */
+  write(path: unknown, follow = true): void {
+    const known = this.#placesOf(path);
+    const places = known.length > 0 ? known : this.#behindLinks(path, follow);
+    for (const place of places) this.#writeAt(place);
   }
 
   /** Places of the archive that a path leads to by links that it does not hold: the system is asked. */
-  #behindLinks(path: unknown): string[] {
+  #behindLinks(path: unknown, follow: boolean): string[] {
     const text = textOf(path);
     const absolute = text === undefined ? undefined : resolved(text);
     if (absolute === undefined) return [];
     const places = new Set<string | undefined>();
-    places.add(this.#ours(realOf(absolute)));
+    if (follow) places.add(this.#ours(realOf(absolute)));
     // The name itself, which can be new, with directories above it that are new too.
     for (let end = absolute.lastIndexOf('/'); end > 0; end = absolute.lastIndexOf('/', end - 1)) {
       const directory = realOf(absolute.slice(0, end));

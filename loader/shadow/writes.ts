@@ -29,6 +29,17 @@ const WRITES: Record<string, readonly number[]> = {
   writeFile: [0],
 };
 
+/** Those that go through a link: the others change the name itself. */
+const FOLLOWING = new Set([
+  'appendFile',
+  'chmod',
+  'chown',
+  'copyFile',
+  'truncate',
+  'utimes',
+  'writeFile',
+]);
+
 /** @param isShadowed whether reads are shadowed too: then they note what is opened for writing */
 export function installFsWrites(
   paths: ShadowedPaths,
@@ -46,7 +57,7 @@ export function installFsWrites(
   };
   for (const [name, positions] of Object.entries(WRITES))
     note(name, (args) => {
-      for (const position of positions) paths.write(args[position]);
+      for (const position of positions) paths.write(args[position], FOLLOWING.has(name));
     });
   // The reads of the shadow see every `open` anyway.
   if (!isShadowed)
