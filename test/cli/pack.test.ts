@@ -42,7 +42,7 @@ for (const { major, path: node } of nodeVersions) {
       child.kill(signal);
       await ended;
       // Of one that was killed it is the compiling process that removes the directory, when it has done its work.
-      const end = Date.now() + (signal === 'SIGKILL' ? 60_000 : 2000);
+      const end = Date.now() + (signal === 'SIGKILL' ? 60_000 : 1000);
       while (signal === 'SIGKILL' ? left().length > before.length : Date.now() < end) {
         assert.ok(Date.now() < end, left().join(' '));
         await sleep(50);

@@ -11,6 +11,8 @@ function say(): void {
     const { code, message, hint } = error as WallaError;
     console.log(`${code}: ${message} | ${hint}`);
     process.exitCode = 1;
+    // The launcher ends a job whose rank fails, and can lose what others have just said.
+    setTimeout(() => undefined, 300);
   }
 }
 
