@@ -1,14 +1,14 @@
 /**
  * Node.js's compile cache, as a program sees it that has not turned it on. Walla has, for the code that came with the archive, and a
- * process has one cache alone. So what a program is told of its own cache is what it would be told without walla, and only
+ * process has one cache alone. So what a program is told of its own cache is what it would be told without walla, but
  * nothing is kept there: lib/internal/modules/helpers.js, enableCompileCache; src/compile_cache.cc, CompileCacheHandler::Enable.
  */
 import { mkdirSync } from 'node:fs';
 import { basename, resolve } from 'node:path';
-import { compileCacheTakesOptions, portableCacheHasNoUser } from './node-features.ts';
+import { portableCacheHasNoUser, takesOptions } from './node-features.ts';
 import { type CompileCacheResult, Module, patch } from './node-internals.ts';
 
-/** To be called when walla's own cache is on. Not before `syncBuiltinESMExports`. */
+/** To be called when walla's own cache is on, and before `syncBuiltinESMExports`. */
 export function hideCompileCache(): void {
   const statuses = Module.constants?.compileCacheStatus;
   const own = Module.getCompileCacheDir?.();
@@ -21,7 +21,7 @@ export function hideCompileCache(): void {
     'enableCompileCache',
     (original) =>
       function enableCompileCache(options?: unknown): CompileCacheResult {
-        const { directory, portable } = choiceOf(options);
+        const { directory, portable } = choiceOf(options, takesOptions(original));
         // Their mistake, in Node.js's own words.
         if (typeof directory !== 'string') return original(options);
         if (process.env['NODE_DISABLE_COMPILE_CACHE'] !== undefined)
@@ -51,15 +51,18 @@ export function hideCompileCache(): void {
 }
 
 /** What a call asks for, as this Node.js reads its argument. */
-function choiceOf(argument: unknown): { directory: unknown; portable: boolean } {
+function choiceOf(
+  argument: unknown,
+  hasOptions: boolean,
+): { directory: unknown; portable: boolean } {
   const { env } = process;
-  const isObject = compileCacheTakesOptions && typeof argument === 'object' && argument !== null;
+  const isObject = hasOptions && typeof argument === 'object' && argument !== null;
   const { directory, portable } = (isObject ? argument : { directory: argument }) as {
     directory?: unknown;
     portable?: unknown;
   };
   const { tmpdir } = process.getBuiltinModule('node:os');
-  const chosen = compileCacheTakesOptions ? (env['NODE_COMPILE_CACHE'] ?? '') : '';
+  const chosen = hasOptions ? (env['NODE_COMPILE_CACHE'] ?? '') : '';
   const usual = chosen === '' ? `${tmpdir()}/node-compile-cache` : chosen;
   return {
     directory: directory === undefined ? usual : directory,

@@ -59,10 +59,10 @@ export const copiesNativelyLater = major >= 26;
 export const isParentDeprecated =
   hasFlag('--pending-deprecation') || process.env['NODE_PENDING_DEPRECATION'] === '1';
 
-/** `module.enableCompileCache` takes an object, and NODE_COMPILE_CACHE where nothing is said. lib/internal/modules/helpers.js */
-export const compileCacheTakesOptions = /^function \w*\(options/.test(
-  String((nodeModule as { enableCompileCache?: unknown }).enableCompileCache),
-);
+/** Whether Node.js's own `enableCompileCache` takes an object, and NODE_COMPILE_CACHE where nothing is said. lib/internal/modules/helpers.js */
+export function takesOptions(enableCompileCache: unknown): boolean {
+  return /^function \w*\(options/.test(String(enableCompileCache));
+}
 
 /** A portable compile cache is of no user: its directory is named without one. src/compile_cache.cc */
 export const portableCacheHasNoUser = major >= 26;
