@@ -7,6 +7,7 @@
  *
  * Files are written aside and renamed, and only if they changed: programs may be running from dist/.
  */
+import { createHash } from 'node:crypto';
 import {
   chmodSync,
   existsSync,
@@ -17,6 +18,7 @@ import {
   rmSync,
   writeFileSync,
 } from 'node:fs';
+
 import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { must, root, say } from './shared.mjs';
@@ -148,24 +150,52 @@ function write(name, contents) {
 }
 
 /**
- * For a default import esbuild copies all exports of a built-in module, a millisecond at each start. What is
- * asked of it is `default` alone, as every use of the variable has to show.
+ * One variable for each built-in module, where esbuild has one for each file that imports it; for a default import it also
+ * copies all exports, a millisecond at each start. The default of a built-in module is the module itself.
  */
-function withoutCopies(text) {
-  return text.replace(
-    /([\w$]+) = __toESM\(require\("(node:[\w/]+)"\), 1\)/g,
-    (_, variable, builtin) => {
-      const uses = text.split(new RegExp(`\\b${variable.replaceAll('$', '\\$')}\\b`)).slice(1);
-      const others = uses.filter((rest) => !/^(?:\.default\b| = __toESM)/.test(rest));
-      if (others.length > 0) throw new Error(`${builtin}: import the names, or the default alone`);
-      return `${variable} = { default: require("${builtin}") }`;
-    },
-  );
+function withSharedBuiltins(text) {
+  const seen = new Set();
+  return text
+    .replace(/\bimport_(node_\w+?)\d*(?:\.default)?\b/g, '$$$1')
+    .replace(
+      /(\$node_\w+) = (?:__toESM\((require\("[\w:/]+"\)), 1\)|(require\("[\w:/]+"\)))/g,
+      (_, name, copied, required) => {
+        if (seen.has(name)) return name;
+        seen.add(name);
+        return `${name} = ${copied ?? required}`;
+      },
+    );
 }
 
 async function readByAll(text) {
-  const { code } = await esbuild.transform(withoutCopies(text), squeeze);
-  return Buffer.from(code);
+  const { code } = await esbuild.transform(withSharedBuiltins(text), squeeze);
+  return code;
+}
+
+/**
+ * A script that carries another as text, line for line: so that the lines which V8 names are those of the file. The
+ * other one is a file too, for the packer, which has V8 compile it.
+ */
+async function carrying(file, carrier) {
+  const text = `(function (exports, require, module, __filename, __dirname) {${file.contents}})\n`;
+  const name = createHash('sha256').update(text).digest('hex').slice(0, 16);
+  const { outputFiles } = await esbuild.build({
+    ...preload,
+    banner: {},
+    entryPoints: { [path.basename(file.name, '.cjs')]: carrier },
+    define: { PRELOAD_NAME: JSON.stringify(name) },
+  });
+  const around = await readByAll(outputFiles[0].text);
+  const [before, after] = around.split('PRELOAD_TEXT');
+  const line = before.split('\n').length;
+  const literal = `'\\\n${text.replace(/[\\']/g, '\\$&').replaceAll('\n', '\\n\\\n')}'`;
+  return [
+    { name: 'preload-text.js', contents: Buffer.from(text) },
+    {
+      ...file,
+      contents: Buffer.from([before, after.replace('PRELOAD_LINE', String(line))].join(literal)),
+    },
+  ];
 }
 
 async function bundle({ settings, entries }) {
@@ -177,7 +207,7 @@ async function bundle({ settings, entries }) {
   return Promise.all(
     outputFiles.map(async (file) => ({
       name: path.relative(dist, file.path),
-      contents: settings === preload ? await readByAll(file.text) : Buffer.from(file.contents),
+      contents: Buffer.from(settings === preload ? await readByAll(file.text) : file.contents),
     })),
   );
 }
@@ -186,6 +216,8 @@ mkdirSync(dist, { recursive: true });
 let files;
 try {
   files = (await Promise.all(groups.map(bundle))).flat();
+  const stage = files.findIndex(({ name }) => name === 'stage.cjs');
+  files.splice(stage, 1, ...(await carrying(files[stage], 'stage/start.ts')));
 } catch (error) {
   // esbuild has said where already.
   if (!Array.isArray(error.errors)) throw error;

@@ -58,8 +58,9 @@ export function locate(
   if (checked) return checked;
   if (options.archive !== undefined) {
     const named = openNamed(options.archive, givenEntries, entries, options);
-    // Alone, nobody copies before `place` has waited for the comparison. A report tells of it from the beginning.
-    return behindNodeLock && options.report === undefined
+    // Alone, one goes on until the program would start. A report tells of the comparison from the beginning, and a program
+    // that is to run without hooks must have none.
+    return behindNodeLock && options.report === undefined && options.onError === 'stop'
       ? { ...named, settle: () => settle(named, options) }
       : settled(named, options);
   }

@@ -3,7 +3,7 @@
  * lock leaves a note in the image's directory, and those that waited believe it if the check began after they had
  * started. So a note is never older than a check of their own would be.
  */
-import { closeSync, ftruncateSync, readFileSync, writeSync } from 'node:fs';
+import { closeSync, readFileSync } from 'node:fs';
 import { loadAddon } from '../native/load-addon.ts';
 import { bootId, clockNs } from './node-clock.ts';
 import type { StageOptions } from './options.ts';
@@ -23,24 +23,29 @@ interface Note {
   atNs: string;
 }
 
-/** Leaves a note that this image is the archive for a program. To be called with the node's lock. */
+/**
+ * A note that an image is the archive for a program.
+ * @param atNs when its check began
+ * @returns leaves the note; to be called with the node's lock, and when the check has found no difference
+ */
 export function noteLocated(
   image: HeldImage,
   entries: readonly string[],
   options: StageOptions,
   atNs: bigint,
-): void {
-  let fd = -1;
-  try {
-    const note: Note = { question: question(entries, options), boot: bootId(), atNs: String(atNs) };
-    fd = loadAddon().openPrivateFileAt(image.directoryFd, NAME, 'open');
-    ftruncateSync(fd, 0);
-    writeSync(fd, JSON.stringify(note), 0);
-  } catch {
-    // Without a note, or with half of one, the others check for themselves.
-  } finally {
-    if (fd >= 0) closeSync(fd);
-  }
+): () => void {
+  const addon = loadAddon();
+  const asked = question(entries, options);
+  const note: Note = { question: asked, boot: bootId(), atNs: String(atNs) };
+  const content = Buffer.from(JSON.stringify(note));
+  return () => {
+    try {
+      addon.removeTreeAt(image.directoryFd, NAME);
+      addon.writePrivateFilesAt(image.directoryFd, [NAME], [content]);
+    } catch {
+      // Without a note, or with half of one, the others check for themselves.
+    }
+  };
 }
 
 /**

@@ -36,6 +36,19 @@ export interface LocatedArchive {
   settle?: () => StaleCheck;
 }
 
+/** Whether an archive is still being compared with its source tree. */
+export function isUnsettled(archive: LocatedArchive | undefined): boolean {
+  return archive?.settle !== undefined && archive.stale === undefined;
+}
+
+/**
+ * Waits for that.
+ * @throws WallaError ERR_WALLA_STALE
+ */
+export function settle(archive: LocatedArchive | undefined): void {
+  if (archive?.settle) archive.stale ??= archive.settle();
+}
+
 /** The manifest is small; its member must fit in this. */
 const LONGEST_MANIFEST_BYTES = 16 * 1024 * 1024;
 

@@ -9,7 +9,7 @@ import { unpackCodeCache } from './code-cache.ts';
 import { WallaError } from './errors.ts';
 import { type CodeCacheFields, decodeManifest } from './format/manifest.ts';
 import { type Job, timed } from './job.ts';
-import type { LocatedArchive } from './opened-archive.ts';
+import { type LocatedArchive, settle } from './opened-archive.ts';
 import type { StageOptions } from './options.ts';
 import { baseCandidates, chooseBase, chooseExecutableBase } from './staging-base.ts';
 import { type HeldImage, type Placement, StagingDirectory } from './staging-directory.ts';
@@ -148,7 +148,6 @@ class NodePlacement {
         if (where.nativeBase !== undefined)
           this.#heldNatives ??= holdPublished(where.nativeBase, identity);
         const natives = this.#heldNatives;
-        this.#settle();
         return { image, natives, files: `${(natives ?? image).path}/files`, receivedBytes };
       });
     } catch (error) {
@@ -177,7 +176,7 @@ class NodePlacement {
     this.#directory = new StagingDirectory(base);
     this.#held = this.#directory.hold(this.#plan.identity, true);
     if (!this.#held) {
-      this.#settle();
+      settle(this.#archive); // what is out of date is not copied
       this.#placement = this.#directory.begin(this.#plan.identity, this.#plan.bytes);
     }
     this.#openSource();
@@ -188,12 +187,6 @@ class NodePlacement {
     this.#heldNatives = this.#nativeDirectory.hold(this.#plan.identity, true);
     if (!this.#heldNatives)
       this.#nativePlacement = this.#nativeDirectory.begin(this.#plan.identity, 0);
-  }
-
-  /** What is out of date is neither copied nor used; an image that is here already is found meanwhile. */
-  #settle(): void {
-    const archive = this.#archive;
-    if (archive?.settle) archive.stale ??= archive.settle();
   }
 
   #transfer(leaders: Communicator): number {

@@ -16,7 +16,7 @@ import { WallaError } from './errors.ts';
 import { faultAt } from './fault.ts';
 import { Job, type PhaseTime, timed } from './job.ts';
 import { locate } from './locate.ts';
-import type { LocatedArchive } from './opened-archive.ts';
+import { isUnsettled, type LocatedArchive, settle } from './opened-archive.ts';
 import { noteLocated } from './located-note.ts';
 import type { StageOptions } from './options.ts';
 import { type ArchivePlan, archivePlan, place, type PlacedImage, releaseImages } from './place.ts';
@@ -74,12 +74,30 @@ export function stage(
   faultAt('mpi');
   const options = job.phase('boot', readStageOptions);
   if (world.size > 1) job.compare(settingsOf(options, release));
-  const given = givenEntry();
   // Without MPI the processes of a node cannot agree; a lock lets one of them do the work.
-  const { archive, plan, placed } =
+  const staged =
     world.size > 1
-      ? locateAndPlace(job, given, options)
-      : withNodeLock(options, () => locateAndPlace(job, given, options));
+      ? stageAndInstall(job, options, () => undefined)
+      : withNodeLock(options, (letOthersGoOn) => stageAndInstall(job, options, letOthersGoOn));
+  const { archive, plan, placed, attachment } = staged;
+  shareWithChildren(attachment, process.env);
+  removeWhenLast(placed, options);
+  if (plan.verbose) summary(job, plan, placed, archive);
+  if (plan.report) reportTimes(job, plan.report, placed.receivedBytes, archive);
+  job.end();
+}
+
+function stageAndInstall(
+  job: Job,
+  options: StageOptions,
+  letOthersGoOn: () => void,
+): Located & { attachment: Attachment } {
+  const { world } = job;
+  const given = givenEntry();
+  const located = locateAndPlace(job, given, options);
+  const { archive, plan, placed } = located;
+  const isCompared = !isUnsettled(archive);
+  if (isCompared) letOthersGoOn();
   const attachment: Attachment = {
     directory: placed.image.path,
     files: placed.files,
@@ -94,18 +112,20 @@ export function stage(
   try {
     const { image, entry } = job.phase('attach', () => openProgram(plan, attachment, given));
     // After the last agreement: where one rank fails, none may be left with hooks.
-    timed(times, { phase: 'hooks' }, () => {
+    timed(job.times, { phase: 'hooks' }, () => {
       install(image, attachment, entry, options, true);
     });
+    if (!isCompared) {
+      job.phase('compare', () => {
+        settle(archive);
+      });
+      located.note?.();
+    }
   } catch (error) {
     releaseImages([placed.image, placed.natives]);
     throw error;
   }
-  shareWithChildren(attachment, process.env);
-  removeWhenLast(placed, options);
-  if (plan.verbose) summary(job, plan, placed, archive);
-  if (plan.report) reportTimes(job, plan.report, placed.receivedBytes, archive);
-  job.end();
+  return { ...located, attachment };
 }
 
 /** Maps the image and finds this rank's program in it. */
@@ -142,6 +162,8 @@ interface Located {
   archive: LocatedArchive | undefined;
   plan: FullPlan;
   placed: PlacedImage;
+  /** Tells the processes that wait behind the node's lock that the archive has been compared. */
+  note: (() => void) | undefined;
 }
 
 function locateAndPlace(job: Job, given: string | undefined, options: StageOptions): Located {
@@ -160,9 +182,12 @@ function locateAndPlace(job: Job, given: string | undefined, options: StageOptio
   try {
     const plan = world.bcastJson(archive && planOf(archive, options, report), 0) as FullPlan;
     const placed = place(job, plan, archive, options);
-    if (world.size === 1 && archive?.checkedAtNs !== undefined)
-      noteLocated(placed.image, entries, options, archive.checkedAtNs);
-    return { archive, plan, placed };
+    const note =
+      world.size === 1 && archive?.checkedAtNs !== undefined
+        ? noteLocated(placed.image, entries, options, archive.checkedAtNs)
+        : undefined;
+    if (!isUnsettled(archive)) note?.();
+    return { archive, plan, placed, note };
   } finally {
     if (archive) closeSync(archive.fd);
   }

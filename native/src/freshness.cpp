@@ -40,6 +40,13 @@ constexpr unsigned kMostThreads = 64;
 constexpr uint32_t kEntriesPerThread = 64;
 /// What a file system in memory answers, a few threads ask for as fast as many, and start earlier.
 constexpr unsigned kFewThreads = 3;
+
+/// The caller goes on meanwhile: one processor is its own.
+unsigned fewThreads() {
+  const unsigned processors = std::thread::hardware_concurrency();
+  return std::clamp(processors, 2U, kFewThreads + 1) - 1;
+}
+
 /// A block that took longer has waited for a disk or a server.
 constexpr std::chrono::microseconds kSlowBlock{kBlockEntries * 25};
 
@@ -130,7 +137,7 @@ class Comparison {
   void run() {
     const unsigned useful = index_.entryCount() / kEntriesPerThread + 1;
     mostThreads_ = std::min({options_.threads, kMostThreads, useful});
-    startThreads(std::min(mostThreads_, kFewThreads));
+    startThreads(std::min(mostThreads_, fewThreads()));
     work();
     // Whoever has not been joined yet can start more.
     for (size_t i = 0;; ++i) {

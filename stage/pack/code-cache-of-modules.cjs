@@ -1,19 +1,19 @@
 'use strict';
 /**
  * Compiles modules that are named on stdin, without running any, and leaves their code caches in a directory: as
- * `{directory, modules: [{path, source, format}]}`, where `path` is the module's own, `source` the file to read, and
- * `format` `module` or `commonjs`. Arguments: a directory to remove if the process that started this one has ended, and its number.
+ * `{directory, modules: [{path, source, format}], script: {source, file}}`, where `path` is the module's own, `source` the file to read, and
+ * `format` `module` or `commonjs`; the code cache of the script, if there is one, has all of its functions and goes to `file`. Arguments: a directory to remove if the process that started this one has ended, and its number.
  *
  * The same modules give the same caches, byte for byte. V8 writes into a cache the hashes of names, which start from a
  * number that it draws for each process, and the bytes between fields, which hold what was there before memory was
  * collected. So this process is started with a fixed number and with so much memory that nothing is collected. A
  * cache is for the flags of the moment when it is made, so these are what they usually are before anything is compiled.
  */
-const { readFileSync, rmSync } = require('node:fs');
+const { readFileSync, rmSync, writeFileSync } = require('node:fs');
 const Module = require('node:module');
 const { pathToFileURL } = require('node:url');
 const v8 = require('node:v8');
-const { SourceTextModule } = require('node:vm');
+const { Script, SourceTextModule } = require('node:vm');
 
 /** All are 0 unless they are set: node --v8-options. */
 const FLAGS = [
@@ -27,7 +27,8 @@ for (const flag of FLAGS) v8.setFlagsFromString(`${flag}=0`);
 
 const [scratch, parent] = process.argv.slice(2);
 process.on('exit', removeIfAlone);
-const { directory, modules } = JSON.parse(readFileSync(0, 'utf8'));
+const { directory, modules, script } = JSON.parse(readFileSync(0, 'utf8'));
+if (script) writeFileSync(script.file, compileWhole(readFileSync(script.source, 'utf8')));
 const CARRIER = 'walla:modules';
 /** Exit code: some module is no JavaScript, so that Node.js gives up on the others. */
 const BROKEN = 3;
@@ -53,6 +54,13 @@ import(CARRIER).catch((error) => {
 /** Whoever was killed cannot do it. */
 function removeIfAlone() {
   if (process.ppid !== Number(parent)) rmSync(scratch, { recursive: true, force: true });
+}
+
+function compileWhole(text) {
+  v8.setFlagsFromString('--no-lazy');
+  const compiled = new Script(text);
+  v8.setFlagsFromString('--lazy');
+  return compiled.createCachedData();
 }
 
 function withContent({ path, source }) {

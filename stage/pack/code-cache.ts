@@ -1,9 +1,11 @@
 /** Has V8 compile a program while it is packed, and keeps the code as Node.js's own compile cache keeps it. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { hasSyncHooks, importsAtOnce } from '../../loader/node-features.ts';
+import { packageDirectory } from '../../native/addon-path.ts';
 import { codeCacheTag } from '../code-cache.ts';
 import { WallaError } from '../errors.ts';
 import type { CodeCaches } from '../format/code-cache.ts';
@@ -78,6 +80,7 @@ export async function compileCodeCaches(
       if (ended.status !== 0) return howEnded(ended);
       tag = readCaches(directory, caches) ?? tag;
     }
+    readPreload(scratch, caches);
     return { tag, caches: sorted(caches) };
   });
 }
@@ -100,8 +103,24 @@ async function compile(
   });
   scratch.writer = child;
   child.stdin.on('error', () => undefined); // it has ended, which its status tells
-  child.stdin.end(JSON.stringify({ directory, modules }));
+  const file = preloadCache(scratch);
+  const script = existsSync(file) ? undefined : { source: PRELOAD_TEXT, file };
+  child.stdin.end(JSON.stringify({ directory, modules, script }));
   return ending(child);
+}
+
+/** What dist/stage.cjs has V8 compile, character for character. */
+const PRELOAD_TEXT = `${packageDirectory()}/dist/preload-text.js`;
+
+function preloadCache(scratch: Scratch): string {
+  return join(scratch.directory, 'preload');
+}
+
+/** Walla's own preload is one more script of the program, under a longer name: dist/stage.cjs looks for it. */
+function readPreload(scratch: Scratch, into: Map<string, Buffer>): void {
+  const text = readFileSync(PRELOAD_TEXT);
+  const name = createHash('sha256').update(text).digest('hex').slice(0, 16);
+  into.set(name, readFileSync(preloadCache(scratch)));
 }
 
 /** NODE_OPTIONS, NODE_COMPILE_CACHE, NODE_V8_COVERAGE and the like are for the user's own programs. */
@@ -115,11 +134,11 @@ function roomFor(files: readonly CompilableFile[]): number {
 }
 
 function groups(files: readonly CompilableFile[]): CompilableFile[][] {
-  const groups: CompilableFile[][] = [];
-  let bytes = Infinity;
+  const groups: CompilableFile[][] = [[]];
+  let bytes = 0;
   for (const file of files) {
     bytes += file.size;
-    if (bytes > GROUP_BYTES) {
+    if (bytes > GROUP_BYTES && groups.at(-1)?.length) {
       groups.push([]);
       bytes = file.size;
     }
@@ -146,6 +165,8 @@ export async function codeCachesOfRun(entry: string, run: CodeCacheRun): Promise
     // Of two caches of a module, that in the last directory is the better one.
     for (const directory of await runProgram(entry, scratch.directory, run))
       readCaches(directory, caches);
+    const ended = await compile(scratch, join(scratch.directory, 'none'), []);
+    if (ended.status === 0) readPreload(scratch, caches);
     return { tag: codeCacheTag(), caches: sorted(caches) };
   });
 }

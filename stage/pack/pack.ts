@@ -194,7 +194,7 @@ class Packing {
       const { handle, bytes, mtimeNs, manifest, index } = await openArchive(this.#file);
       await handle.close();
       const { root, preserveSymlinks, body } = manifest;
-      if (!this.#hasCodeCaches(manifest)) return undefined;
+      if (manifest.walla !== WALLA_VERSION || !this.#hasCodeCaches(manifest)) return undefined;
       if (manifest.sha256 !== sha256) return undefined;
       if (!isFresh(index, mtimeNs, root, preserveSymlinks)) return undefined;
       // A damaged archive must not be called up to date: packing again is what its error tells to do.

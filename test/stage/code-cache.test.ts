@@ -171,10 +171,10 @@ for (const { major, path: node } of nodeVersions.filter((one) => one.major >= 22
         env: { WALLA_ARCHIVE: archive, WALLA_DIR: base, ...env },
       });
 
-    test('every module that can be compiled has its code cache, and none is run', () => {
+    test('every module that can be compiled has its code cache, and walla too, and none is run', () => {
       const { status, stderr } = pack(['-o', archive]);
       assert.equal(status, 0, stderr);
-      assert.match(stderr, /^walla: packed 11 files, .* 6 code caches, /);
+      assert.match(stderr, /^walla: packed 11 files, .* 7 code caches, /);
       assert.ok(!existsSync(app.path('ran')));
       assert.equal(runNode([cli, 'verify', archive], { node }).status, 0);
     });
@@ -235,7 +235,7 @@ for (const { major, path: node } of nodeVersions.filter((one) => one.major >= 22
       assert.ok(codeCache);
       const text = (bytes: Buffer) => bytes.toString('latin1');
       for (const [from, to] of [
-        ['"count": 6', '"count": 5'],
+        ['"count": 7', '"count": 6'],
         [`"offset": ${codeCache.offset}`, `"offset": ${codeCache.offset + 1}`],
         [`"bytes": ${codeCache.bytes}`, `"bytes": ${codeCache.bytes - 1}`],
       ] as const) {
@@ -315,7 +315,8 @@ for (const { major, path: node } of nodeVersions.filter((one) => one.major >= 24
       const packed = runNode([cli, 'pack', ...words], { node });
       assert.equal(packed.status, 0, packed.stderr);
       assert.equal(packed.stderr, 'evaluated\nexecuted\nend true\n', 'run once, to its end');
-      const { caches } = codeCachesOf(file);
+      const own = (name: string) => name.length === 16;
+      const caches = codeCachesOf(file).caches.filter(({ name }) => !own(name));
       assert.deepEqual(caches.map(({ name }) => name).sort(), usual.map(({ name }) => name).sort());
       const grown = caches.filter(({ name, data }) =>
         usual.some((other) => other.name === name && data.length > other.bytes + 1000),

@@ -31,12 +31,12 @@ describe('the preload', () => {
 
   // On Node.js 20 the hooks thread needs more.
   for (const { major, path } of nodeVersions.filter((node) => node.major >= 22)) {
-    it(`loads two built-in modules more than plain Node.js ${major}`, () => {
+    it(`loads three built-in modules more than plain Node.js ${major}`, () => {
       const archive = join(directory, `${major}.walla`);
       run(path, [cli, 'pack', '--quiet', '-o', archive, 'app.cjs']);
       const plain = new Set(run(path, ['app.cjs']).split(' '));
       const staged = run(path, ['-r', preload, 'app.cjs'], { WALLA_ARCHIVE: archive }).split(' ');
-      assert.deepEqual(staged.filter((name) => !plain.has(name)).sort(), ['module', 'os']);
+      assert.deepEqual(staged.filter((name) => !plain.has(name)).sort(), ['module', 'os', 'vm']);
     });
   }
 });
