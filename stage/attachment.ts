@@ -21,7 +21,7 @@ export interface Attachment {
   abi: string;
   conditions: string[];
   preserveSymlinks: boolean;
-  /** Whose V8 code caches are beside the image, if there are any. */
+  /** Whose V8 code caches are beside the image, if there are any for the program. */
   codeCacheTag?: string | undefined;
   /** The addon that has the core of this process, for its other threads. */
   core: { pid: number; addon: AddonName };

@@ -105,7 +105,7 @@ function stageAndInstall(
     abi: plan.abi,
     conditions: plan.conditions,
     preserveSymlinks: plan.preserveSymlinks,
-    codeCacheTag: plan.codeCache?.tag,
+    codeCacheTag: plan.codeCache?.made === 'preload' ? undefined : plan.codeCache?.tag,
     core: { pid: process.pid, addon: coreHome() },
     ...(plan.report && { report: placeOf(plan.report, world) }),
   };

@@ -24,8 +24,8 @@ export interface ManifestCounts {
 /** Where V8 code caches are in the archive, and whose they are (stage/format/code-cache.ts). */
 export interface CodeCacheFields {
   tag: string;
-  /** From what: modules that were compiled alone, or a run of the program. */
-  made: 'compiled' | 'run';
+  /** From what: modules that were compiled alone, or a run of the program, or walla's preload and nothing of the program. */
+  made: 'compiled' | 'run' | 'preload';
   /** How many there are. */
   count: number;
   /** From the start of the body, in bytes. */
@@ -155,7 +155,7 @@ function isCodeCache(value: unknown, bodyBytes: number): boolean {
     isRecord(value) &&
     Number(value['offset']) + Number(value['bytes']) <= bodyBytes &&
     typeof value['tag'] === 'string' &&
-    ['compiled', 'run'].includes(value['made'] as string) &&
+    ['compiled', 'run', 'preload'].includes(value['made'] as string) &&
     ['count', 'offset', 'bytes'].every((name) => isCount(value[name]))
   );
 }

@@ -140,11 +140,12 @@ class Packing {
     const fields = this.#manifestFields(contents, assembled);
     if (dryRun) return this.#summary(false, 0, fields, traced, assembled);
     const codeCaches = ofRun ?? (await this.#compiledCodeCaches(contents, isLookedAt));
+    const made = ofRun ? 'run' : isLookedAt ? 'preload' : 'compiled';
     const manifest = await writeArchive({
       file: this.#file,
       contents,
       manifest: fields,
-      codeCaches: codeCaches && { ...codeCaches, made: ofRun ? 'run' : 'compiled' },
+      codeCaches: codeCaches && { ...codeCaches, made },
       onBytes: progress?.onBytes,
     });
     notes.archives.set(this.#file, manifest.sha256);
@@ -185,7 +186,7 @@ class Packing {
     if (wanted) return codeCache?.made === 'run' && codeCache.tag === codeCacheTag();
     if (wanted === false || !compilesModules) return codeCache === undefined;
     const isOwn = codeCache?.tag.startsWith(`${process.version}-${process.arch}-`) ?? false;
-    return isOwn && codeCache?.made === 'compiled';
+    return isOwn && codeCache?.made !== 'run';
   }
 
   async #upToDate(sha256: string | undefined): Promise<PackSummary | undefined> {

@@ -258,6 +258,35 @@ for (const { major, path: node } of nodeVersions.filter((one) => one.major >= 22
     });
   });
 
+for (const { major, path: node } of nodeVersions.filter((one) => one.major >= 22))
+  test(`a program that looks at its own code goes without, however often it runs, Node.js ${major}`, () => {
+    const app = new Application({
+      'package.json': '{"name":"app"}',
+      'app.mjs': `import 'node:inspector'; import './lib.mjs';`,
+      'lib.mjs': 'export function twice(x) { return 2 * x; }',
+    });
+    const base = mkdtempSync(join(tmpdir(), 'walla-base-'));
+    const archive = app.path('app.walla');
+    packProgram(app.path('app.mjs'), archive, { node });
+    for (let run = 0; run < 2; run++) {
+      const { status, stderr } = runNode(['-r', preload, app.path('app.mjs')], {
+        node,
+        env: {
+          WALLA_ARCHIVE: archive,
+          WALLA_DIR: base,
+          WALLA_KEEP: '1',
+          NODE_DEBUG_NATIVE: 'COMPILE_CACHE',
+        },
+      });
+      assert.equal(status, 0, stderr);
+      assert.deepEqual(cachesUsed(stderr), { accepted: [], refused: [] });
+    }
+    const again = runNode([cli, 'pack', '-o', archive, app.path('app.mjs')], { node });
+    assert.match(again.stderr, /is up to date/);
+    rmSync(base, { recursive: true });
+    app.remove();
+  });
+
 test('where there is no room for code caches a program runs without', (t) => {
   const node = nodeVersions.find((one) => one.major >= 24)?.path;
   if (node === undefined) return t.skip('no Node.js 24 here');
