@@ -8,6 +8,7 @@ import { Lookup } from './lookup.ts';
 import { type Entry, MainEntry, patchMain } from './main-entry.ts';
 import { installNativeAddons } from './native-addons.ts';
 import { holdHooksThread } from './held-hooks-thread.ts';
+import { expectProgram } from './large-program.ts';
 import { ImportAnswers } from './import-answers.ts';
 import { canHoldHooksThread, hasFlag } from './node-features.ts';
 import { deferring, hasEarlierPreload, hasLoaderFlag, isPatched } from './earlier-tools.ts';
@@ -47,6 +48,7 @@ export function installLoader(options: LoaderOptions): Lookup {
   const { roots, preserveSymlinks } = options.attachment;
   const paths = new ShadowedPaths(options.image, roots, !preserveSymlinks);
   const lookup = new Lookup(options.image, preserveSymlinks, paths);
+  expectProgram(options.image);
   lookup.misses = paths.misses = options.keepReport?.(lookup);
   // An entry that stays the link it is has no other path that the index could tell.
   const keepsLink =

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { after, before, describe, it } from 'node:test';
 import { nodeVersions } from '../node-versions/index.ts';
-import { Application, cleanEnvironment, packProgram, preload } from '../run-node.ts';
+import { Application, cleanEnvironment, cli, packProgram, preload, runNode } from '../run-node.ts';
 
 const MODULES = 20;
 const numbers = Array.from({ length: MODULES }, (_, i) => i);
@@ -13,6 +13,11 @@ const files = {
   'small.mjs': `import './part-0.cjs';\nconsole.log(${ROOM});\n`,
   'required.mjs': `${numbers.map((i) => `import './part-${i}.cjs';`).join('\n')}\nconsole.log(${ROOM});\n`,
   'imported.mjs': `${numbers.map((i) => `import './part-${i}.mjs';`).join('\n')}\nconsole.log(${ROOM});\n`,
+  'few.mjs': `${numbers
+    .slice(0, 8)
+    .map((i) => `import './part-${i}.mjs';`)
+    .join('\n')}\nconsole.log(0);\n`,
+  'many.mjs': Array.from({ length: 1000 }, (_, i) => `import './part-0.mjs?${i}';\n`).join(''),
   ...Object.fromEntries(
     numbers.flatMap((i) => [
       [`part-${i}.cjs`, `exports.part = ${i};\n`],
@@ -29,9 +34,9 @@ describe('a program that loads', () => {
   after(() => app.remove());
 
   /** What V8 says of its mode when it changes, and the room that the program sees. */
-  function run(node: string, name: string): { loading: boolean; room: number } {
-    const archive = app.path(`${name}.walla`);
-    packProgram(app.path(`${name}.mjs`), archive, { node });
+  function run(node: string, name: string, packed?: string): { loading: boolean; room: number } {
+    const archive = packed ?? app.path(`${name}.walla`);
+    if (packed === undefined) packProgram(app.path(`${name}.mjs`), archive, { node });
     const words = ['--trace-rail', '-r', preload, app.path(`${name}.mjs`)];
     const { status, stdout, stderr } = spawnSync(node, words, {
       env: { ...cleanEnvironment(), WALLA_ARCHIVE: archive },
@@ -59,6 +64,15 @@ describe('a program that loads', () => {
       const { loading, room } = run(path, 'small');
       assert.equal(loading, false);
       assert.ok(room < 4, `${room} MiB`);
+    });
+
+    it(`is told of to V8 on Node.js ${major} after few modules where the archive has many`, () => {
+      const archive = app.path('many.walla');
+      const entries = ['few', 'small', 'many'].map((name) => app.path(`${name}.mjs`));
+      const packed = runNode([cli, 'pack', '--quiet', '-o', archive, ...entries], { node: path });
+      assert.equal(packed.status, 0, packed.stderr);
+      assert.equal(run(path, 'few', archive).loading, true);
+      assert.equal(run(path, 'small', archive).loading, false);
     });
   }
 });
