@@ -18,7 +18,6 @@ import {
   rmSync,
   writeFileSync,
 } from 'node:fs';
-
 import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { must, root, say } from './shared.mjs';

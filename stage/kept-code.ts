@@ -25,9 +25,10 @@ export function keptCode(name: string): Buffer | undefined {
   const { env, version, arch } = process;
   const uid = process.geteuid?.();
   const path = `${env['WALLA_DIR'] ?? '/dev/shm'}/walla-${uid}`;
-  if (env['NODE_DISABLE_COMPILE_CACHE'] !== undefined || !existsSync(path)) return undefined;
+  if (env['NODE_DISABLE_COMPILE_CACHE'] !== undefined) return undefined;
   let fd = -1;
   try {
+    if (!existsSync(path)) return undefined; // usual, and an error takes longer
     fd = openSync(path, constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW);
     const { uid: owner, mode } = fstatSync(fd);
     // What is in a directory that nobody else can enter is as good as what walla puts there.

@@ -35,17 +35,30 @@ export function noteLocated(
   atNs: bigint,
 ): () => void {
   const addon = loadAddon();
-  const asked = question(entries, options);
-  const note: Note = { question: asked, boot: bootId(), atNs: String(atNs) };
-  const content = Buffer.from(JSON.stringify(note));
+  const content = noteOf(entries, options, atNs);
   return () => {
     try {
       addon.removeTreeAt(image.directoryFd, NAME);
-      addon.writePrivateFilesAt(image.directoryFd, [NAME], [content]);
+      if (content) addon.writePrivateFilesAt(image.directoryFd, [NAME], [content]);
     } catch {
       // Without a note, or with half of one, the others check for themselves.
     }
   };
+}
+
+/** @returns undefined where the system does not say when it has started */
+function noteOf(
+  entries: readonly string[],
+  options: StageOptions,
+  atNs: bigint,
+): Buffer | undefined {
+  const asked = question(entries, options);
+  try {
+    const note: Note = { question: asked, boot: bootId(), atNs: String(atNs) };
+    return Buffer.from(JSON.stringify(note));
+  } catch {
+    return undefined;
+  }
 }
 
 /**
