@@ -156,6 +156,7 @@ function withSharedBuiltins(text) {
   const seen = new Set();
   return text
     .replace(/\bimport_(node_\w+?)\d*(?:\.default)?\b/g, '$$$1')
+    .replace(/\(0, (\$node_\w+\.\w+)\)\(/g, '$1(')
     .replace(
       /(\$node_\w+) = (?:__toESM\((require\("[\w:/]+"\)), 1\)|(require\("[\w:/]+"\)))/g,
       (_, name, copied, required) => {

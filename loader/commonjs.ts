@@ -5,7 +5,7 @@
 import { KIND_REQUIRE } from '../stage/format/index-layout.ts';
 import type { Lookup } from './lookup.ts';
 import type { MainEntry } from './main-entry.ts';
-import { isParentDeprecated } from './node-features.ts';
+import { hasSyncHooks, isParentDeprecated } from './node-features.ts';
 import {
   type AnyFunction,
   type CompilableModule,
@@ -83,6 +83,8 @@ function resolveFilename(
   };
 }
 
+const BYTE_ORDER_MARK = '\uFEFF';
+
 function loadScript(
   original: AnyFunction,
   lookup: Lookup,
@@ -96,8 +98,19 @@ function loadScript(
     // A file without a module format (a script of another kind) is for Node.js to judge.
     if (format === undefined || format === 'json') return original.apply(this, args as never);
     countModule();
-    return module._compile(image.text(packed), filename, format);
+    const text = image.text(packed);
+    // Of a module that is imported Node.js decodes the text again, which takes the mark away.
+    const isMarked = hasSyncHooks && text.startsWith(BYTE_ORDER_MARK) && isImportedFirst(module);
+    return module._compile(isMarked ? text.slice(1) : text, filename, format);
   };
+}
+
+/** Node.js's own mark, from 22 on: lib/internal/modules/esm/translators.js, `cjsPreparseModuleExports`. */
+function isImportedFirst(module: object): boolean {
+  return Object.getOwnPropertySymbols(module).some(
+    (symbol) =>
+      symbol.description === 'kIsCachedByESMLoader' && Reflect.get(module, symbol) === true,
+  );
 }
 
 function loadJson(
@@ -113,7 +126,7 @@ function loadJson(
     if (packed < 0) return original.apply(this, args as never);
     const text = image.text(packed);
     try {
-      module.exports = parse(text.startsWith('\uFEFF') ? text.slice(1) : text) as unknown;
+      module.exports = parse(text.startsWith(BYTE_ORDER_MARK) ? text.slice(1) : text) as unknown;
     } catch (error) {
       (error as Error).message = filename + ': ' + (error as Error).message;
       throw error;

@@ -3,6 +3,7 @@
  * passes through: commonjs.ts has answered it already, with more knowledge than a hook gets.
  */
 import { ImportAnswers } from './import-answers.ts';
+import { importSource } from './import-source.ts';
 import { hasAttributes, formatToLoad, type SyncHooks } from './node-internals.ts';
 import type { LateBuiltins } from './late-builtins.ts';
 import type { Lookup } from './lookup.ts';
@@ -28,7 +29,7 @@ export function syncHooks(lookup: Lookup, late: LateBuiltins, usual: UsualCondit
       if (found === undefined || found.format === 'addon' || format === undefined)
         return next(url, context);
       const { entry } = found;
-      const source = found.format === 'wasm' ? image.bytes(entry) : image.text(entry);
+      const source = importSource(image, entry, found.format);
       // Through Node.js's own default step, CommonJS keeps its full `require` on Node.js 22, and
       // import attributes are checked.
       const isChecked = format === 'commonjs' || format === 'json' || hasAttributes(context);

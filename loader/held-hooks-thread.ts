@@ -13,6 +13,7 @@ import type { MessagePort, Worker } from 'node:worker_threads';
 import { commonjsFormatOffThread } from './node-features.ts';
 import { hasAttributes, type LoadContext, type LoadResult, Module } from './node-internals.ts';
 import type { ImportAnswers } from './import-answers.ts';
+import { offThreadSource } from './import-source.ts';
 
 interface HooksWorker extends Worker {
   receiveMessageSync(): { message: { status: string; body: unknown } } | undefined;
@@ -272,6 +273,6 @@ function answerLoad(
   return {
     format: format === 'commonjs' ? commonjsFormatOffThread : format,
     responseURL: url,
-    source: format === 'wasm' ? new Uint8Array(image.bytes(entry)) : image.text(entry),
+    source: offThreadSource(image, entry, format),
   };
 }

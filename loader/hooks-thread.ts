@@ -7,6 +7,7 @@ import type { Attachment } from '../stage/attachment.ts';
 import { openAttachedImage } from '../stage/attachment.ts';
 import { asksOthers, loadsThroughOthers, takesSource } from './earlier-tools.ts';
 import { ImportAnswers } from './import-answers.ts';
+import { offThreadSource } from './import-source.ts';
 import { commonjsFormatOffThread, hasSyncHooks } from './node-features.ts';
 import {
   formatToLoad,
@@ -71,8 +72,7 @@ export async function load(
   // what they see without walla. Node.js 20 would read the file by itself before that.
   if (format === 'commonjs' && hasSyncHooks && !loadingOthers)
     return { format, source: null, shortCircuit: true };
-  // Always a string or a fresh copy: a view's whole buffer is transferred to the other thread.
-  const source = found.format === 'wasm' ? new Uint8Array(image.bytes(entry)) : image.text(entry);
+  const source = offThreadSource(image, entry, found.format);
   if (loadingOthers)
     return format === 'commonjs' || !takesSource(url)
       ? next(url, context)

@@ -212,7 +212,8 @@ export class Lookup {
 
   #fromURL(url: string): PackedModule | undefined {
     const path = pathOf(url);
-    if (path === undefined) return undefined;
+    // Node.js refuses an encoded backslash, too, of what is imported.
+    if (path === undefined || (path.includes('\\') && /^[^?#]*%5C/i.test(url))) return undefined;
     const entry = this.file(path);
     if (entry < 0) return undefined;
     return this.#packed(entry, suffixOf(url), false);
