@@ -86,11 +86,14 @@ Machine build(const std::string& topology, unsigned nodes, const Speeds& speeds)
     machine.servers.push_back(server);
   }
   storage->seal();
-  // What a node can take bounds each of its reads; the network between is wide enough.
-  s4u::Link* between = root->create_link("between", speeds.link);
-  between->set_sharing_policy(s4u::Link::SharingPolicy::FATPIPE)
-      ->set_latency(speeds.latency)
-      ->seal();
+  // What a server gives divided by its readers has to be less than what a node can take, so that
+  // nothing but the servers bounds a read. A link with a bound for each transfer (FATPIPE) would do
+  // for fewer nodes, but SimGrid looks at all of its transfers for each of them.
+  if (speeds.link * nodes < speeds.server * speeds.servers) {
+    throw std::invalid_argument("too few nodes for the file servers");
+  }
+  s4u::Link* between = root->create_link("between", speeds.link * nodes);
+  between->set_latency(speeds.latency)->seal();
   root->add_route(cluster->get_netpoint(), storage->get_netpoint(), exit, entry,
                   {s4u::LinkInRoute(between)}, true);
   root->seal();

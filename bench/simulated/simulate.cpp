@@ -118,15 +118,22 @@ void rankMain() {
   MPI_Finalize();
 }
 
-/// A file striped over all servers; nodes begin at different ones.
+/// A file striped over all servers; nodes begin at different ones. A transfer without an actor at
+/// each end would stand in one list of SimGrid's, as below.
 void addReaders(const simulated::Machine& machine) {
+  const std::size_t stripes = machine.servers.size();
+  const std::uint64_t bytes = static_cast<std::uint64_t>(plan.bytes) / stripes;
   for (std::size_t i = 0; i < machine.nodes.size(); ++i) {
-    s4u::Actor::create("reader", machine.nodes[i], [&machine, i] {
-      const std::size_t count = machine.servers.size();
-      for (std::size_t stripe = 0; stripe < count; ++stripe) {
-        s4u::Comm::sendto(machine.servers[(i + stripe) % count], machine.nodes[i],
-                          static_cast<std::uint64_t>(plan.bytes) / count);
-      }
+    s4u::Mailbox* const between = s4u::Mailbox::by_name("node" + std::to_string(i));
+    s4u::Actor::create("server", machine.servers[i % stripes],
+                       [&machine, between, i, stripes, bytes] {
+                         for (std::size_t stripe = 0; stripe < stripes; ++stripe) {
+                           s4u::this_actor::set_host(machine.servers[(i + stripe) % stripes]);
+                           between->put(&plan, bytes);
+                         }
+                       });
+    s4u::Actor::create("reader", machine.nodes[i], [between, stripes] {
+      for (std::size_t stripe = 0; stripe < stripes; ++stripe) between->get<Plan>();
       ended = std::max(ended, s4u::Engine::get_clock());
     });
   }
