@@ -19,6 +19,8 @@ export interface ForegroundOptions {
   collect?: boolean;
   /** Told each line that is collected, as it comes. */
   onLine?: ((line: string) => void) | undefined;
+  /** What is left to do when it has ended: signals do not end this process before that is done. */
+  onEnded?: (ended: Ended) => void;
 }
 
 /**
@@ -27,7 +29,7 @@ export interface ForegroundOptions {
  */
 export async function runForeground(
   [command = '', ...args]: readonly string[],
-  { env, collect = false, onLine }: ForegroundOptions,
+  { env, collect = false, onLine, onEnded }: ForegroundOptions,
 ): Promise<Ended> {
   const child = spawn(command, args, {
     env,
@@ -45,7 +47,7 @@ export async function runForeground(
       onLine(stdout.slice(told, end));
   });
   try {
-    return await new Promise<Ended>((resolve, reject) => {
+    const ended = await new Promise<Ended>((resolve, reject) => {
       child.once('error', (error: NodeJS.ErrnoException) => {
         reject(
           new WallaError('ERR_WALLA_USAGE', `cannot start ${command}: ${error.message}`, {
@@ -58,6 +60,8 @@ export async function runForeground(
         resolve({ status, signal, stdout });
       });
     });
+    onEnded?.(ended);
+    return ended;
   } finally {
     for (const signal of FORWARDED) process.off(signal, forward);
   }

@@ -71,10 +71,14 @@ export async function run(options: RunOptions): Promise<void> {
   const start = performance.now();
   const ended = await runForeground(
     [...rankWords(launcher, exportedNames(env)), ...programWords(options.program, prestaged)],
-    { env },
+    {
+      env,
+      onEnded: (ended) => {
+        summary.programMs = performance.now() - start;
+        if (prestaged && !staging.keep) tidyUp(job, prestaged, ended);
+      },
+    },
   );
-  summary.programMs = performance.now() - start;
-  if (prestaged && !staging.keep) tidyUp(job, prestaged, ended);
   end(options, ended);
 }
 
