@@ -3,6 +3,7 @@
  * `require.resolve`'s `paths`, and still look for package.json files in C++ (docs/node-hooks.md).
  */
 import { KIND_REQUIRE } from '../stage/format/index-layout.ts';
+import { withoutMark } from './import-source.ts';
 import type { Lookup } from './lookup.ts';
 import type { MainEntry } from './main-entry.ts';
 import { hasSyncHooks, isParentDeprecated } from './node-features.ts';
@@ -83,8 +84,6 @@ function resolveFilename(
   };
 }
 
-const BYTE_ORDER_MARK = '\uFEFF';
-
 function loadScript(
   original: AnyFunction,
   lookup: Lookup,
@@ -100,8 +99,9 @@ function loadScript(
     countModule();
     const text = image.text(packed);
     // Of a module that is imported Node.js decodes the text again, which takes the mark away.
-    const isMarked = hasSyncHooks && text.startsWith(BYTE_ORDER_MARK) && isImportedFirst(module);
-    return module._compile(isMarked ? text.slice(1) : text, filename, format);
+    const plain = withoutMark(text);
+    const isDecoded = plain !== text && hasSyncHooks && isImportedFirst(module);
+    return module._compile(isDecoded ? plain : text, filename, format);
   };
 }
 
@@ -126,7 +126,7 @@ function loadJson(
     if (packed < 0) return original.apply(this, args as never);
     const text = image.text(packed);
     try {
-      module.exports = parse(text.startsWith(BYTE_ORDER_MARK) ? text.slice(1) : text) as unknown;
+      module.exports = parse(withoutMark(text)) as unknown;
     } catch (error) {
       (error as Error).message = filename + ': ' + (error as Error).message;
       throw error;

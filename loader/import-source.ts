@@ -9,7 +9,11 @@ export function importSource(
   format: string | undefined,
 ): string | Buffer {
   if (format === 'wasm') return image.bytes(entry);
-  const text = image.text(entry);
+  return withoutMark(image.text(entry));
+}
+
+/** Without a byte-order mark. */
+export function withoutMark(text: string): string {
   return text.charCodeAt(0) === BYTE_ORDER_MARK ? text.slice(1) : text;
 }
 

@@ -10,10 +10,8 @@ import { loadAddon } from '../native/load-addon.ts';
 import { WallaError } from './errors.ts';
 import { type CodeCaches, decodeCodeCaches } from './format/code-cache.ts';
 import type { CodeCacheFields } from './format/manifest.ts';
+import { CODE_CACHE_DIRECTORY } from './staging-names.ts';
 import { checkRoom } from './staging-room.ts';
-
-/** In the image's directory. Node.js makes and looks for a directory per version in it. */
-export const CODE_CACHE_DIRECTORY = 'code-cache';
 
 /**
  * Node.js's name for its version and V8's, without the user: src/compile_cache.cc, GetCacheVersionTag.

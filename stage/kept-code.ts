@@ -12,9 +12,7 @@ import {
   readdirSync,
   readFileSync,
 } from 'node:fs';
-
-/** Of an image's directory. */
-const IDENTITY = /^[0-9a-f]{64}$/;
+import { CODE_CACHE_DIRECTORY, IMAGE_NAME, userDirectory } from './staging-names.ts';
 
 /**
  * Reads the code of a text. V8 itself refuses what another version or other flags have made.
@@ -23,20 +21,19 @@ const IDENTITY = /^[0-9a-f]{64}$/;
  */
 export function keptCode(name: string): Buffer | undefined {
   const { env, version, arch } = process;
-  const uid = process.geteuid?.();
-  const path = `${env['WALLA_DIR'] ?? '/dev/shm'}/walla-${uid}`;
+  const path = userDirectory(env['WALLA_DIR'] ?? '/dev/shm');
   if (env['NODE_DISABLE_COMPILE_CACHE'] !== undefined) return undefined;
   let fd = -1;
   try {
     if (!existsSync(path)) return undefined; // usual, and an error takes longer
     fd = openSync(path, constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW);
-    const { uid: owner, mode } = fstatSync(fd);
+    const { uid, mode } = fstatSync(fd);
     // What is in a directory that nobody else can enter is as good as what walla puts there.
-    if (owner !== uid || (mode & 0o077) !== 0) return undefined;
+    if (uid !== process.geteuid?.() || (mode & 0o077) !== 0) return undefined;
     // Not by its path, where another could stand by now.
     const own = `/proc/self/fd/${fd}`;
-    for (const image of readdirSync(own).filter((entry) => IDENTITY.test(entry))) {
-      const caches = `${own}/${image}/code-cache`;
+    for (const image of readdirSync(own).filter((entry) => IMAGE_NAME.test(entry))) {
+      const caches = `${own}/${image}/${CODE_CACHE_DIRECTORY}`;
       if (!existsSync(caches)) continue;
       const made = readdirSync(caches).find((entry) => entry.startsWith(`${version}-${arch}-`));
       const file = `${caches}/${made}/${name}`;

@@ -9,10 +9,10 @@ import { bootId, clockNs } from './node-clock.ts';
 import type { StageOptions } from './options.ts';
 import { baseCandidates, chooseBase } from './staging-base.ts';
 import { type HeldImage, StagingDirectory } from './staging-directory.ts';
+import { IMAGE_NAME } from './staging-names.ts';
 import { processMs } from './process-clock.ts';
 
 const NAME = 'located';
-const IDENTITY = /^[0-9a-f]{64}$/;
 
 interface Note {
   /** Digest of the question that the archive answers. */
@@ -72,7 +72,7 @@ export function findLocated(entries: readonly string[], options: StageOptions): 
   const base = chooseBase(baseCandidates(process.env, options.directory));
   const userFd = addon.openPrivateDirectory(new StagingDirectory(base).path, true);
   try {
-    for (const name of addon.listDirectory(userFd).filter((name) => IDENTITY.test(name))) {
+    for (const name of addon.listDirectory(userFd).filter((name) => IMAGE_NAME.test(name))) {
       const directoryFd = addon.openPrivateDirectoryAt(userFd, name, false);
       try {
         const note = read(directoryFd);

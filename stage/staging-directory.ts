@@ -21,6 +21,7 @@ import { closeSync, rmdirSync, unlinkSync } from 'node:fs';
 import type { WallaAddon } from '../native/addon.ts';
 import { loadAddon } from '../native/load-addon.ts';
 import { endLease, isLeased, writeLease } from './lease.ts';
+import { userDirectory } from './staging-names.ts';
 import { checkRoom, noSpace } from './staging-room.ts';
 import { lockInTime } from './timed-lock.ts';
 import { vanished } from './vanished.ts';
@@ -58,7 +59,7 @@ export class StagingDirectory {
   constructor(base: string) {
     this.#addon = loadAddon();
     this.base = base;
-    this.path = `${base.replace(/\/+$/, '')}/walla-${process.geteuid?.() ?? 0}`;
+    this.path = userDirectory(base);
   }
 
   /** The one that an image is in. */
