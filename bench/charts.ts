@@ -12,6 +12,7 @@ const COLOURS: Record<string, string> = {
   'local disk': '#8c959f',
   bundle: '#e08e45',
   'tar broadcast': '#b5649f',
+  'python-mpi-bcast': '#8a3d73',
   squashfs: '#9c7a54',
   'yarn pnp': '#c9a227',
   'node:vfs': '#4f9d8f',

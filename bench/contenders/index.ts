@@ -3,6 +3,7 @@ import type { Contender } from './contender.ts';
 import { nodeVfs } from './node-vfs.ts';
 import { nothing } from './nothing.ts';
 import { plain, plainLocal } from './plain.ts';
+import { pythonMpiBcast } from './python-mpi-bcast.ts';
 import { squashfs } from './squashfs.ts';
 import { tarBroadcast } from './tar-broadcast.ts';
 import { codeCache, onTheFly, packed, prestaged } from './walla.ts';
@@ -15,6 +16,7 @@ export const contenders: readonly Contender[] = [
   plainLocal,
   bundle,
   tarBroadcast,
+  pythonMpiBcast,
   squashfs,
   yarnPnp,
   nodeVfs,
