@@ -14,8 +14,8 @@ const MAX_INT = 0x7fffffff;
 
 export interface WaitOptions {
   /**
-   * Sleep up to 2 ms at a time while waiting, rather than spin: for waits that last. Each rank
-   * chooses for itself. Default false.
+   * Sleep up to 2 ms at a time while waiting, from the start, rather than after some ten
+   * milliseconds of testing without pause. Each rank chooses for itself. Default false.
    */
   patient?: boolean;
 }

@@ -1,9 +1,9 @@
 // tar_broadcast ARCHIVE DIRECTORY COMMAND...
 //
-// What sbcast and python-mpi-bcast do, in one small program: rank 0 reads a tar file whole, MPI_Bcast
-// brings it to one rank on each node, tar unpacks it into DIRECTORY there, and when all nodes are
-// done every rank becomes COMMAND. The archive goes from memory straight into tar, without a second
-// copy on the node. Ranks that only wait sleep.
+// What sbcast and python-mpi-bcast do, in one small program: rank 0 reads a tar file whole,
+// MPI_Bcast brings it to one rank on each node, tar unpacks it into DIRECTORY there, and when all
+// nodes are done every rank becomes COMMAND. The archive goes from memory straight into tar,
+// without a second copy on the node. Ranks that only wait sleep.
 #include <mpi.h>
 
 #include <unistd.h>

@@ -140,8 +140,8 @@ void testErrors(const Communicator& comm) {
     EXPECT(!"an error for a root that is none");
   } catch (const walla::mpi::MpiError& error) {
     EXPECT(error.errorClass() == MPI_ERR_ROOT);
-    EXPECT(error.call() == "MPI_Bcast");
-    EXPECT(std::string(error.what()).rfind("MPI_Bcast failed: ", 0) == 0);
+    EXPECT(error.call() == "MPI_Ibcast");
+    EXPECT(std::string(error.what()).rfind("MPI_Ibcast failed: ", 0) == 0);
   }
 }
 

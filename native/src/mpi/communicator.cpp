@@ -16,6 +16,8 @@ std::int64_t messageLimit = std::int64_t{1} << 30;
 namespace {
 
 constexpr int kGatherTag = 7;
+/// A broadcast of so few bytes is mostly waiting, which `wait` does better than MPI.
+constexpr std::int64_t kSmallBytes = 4096;
 
 MPI_Op toMpi(Op op) {
   switch (op) {
@@ -80,7 +82,10 @@ void Communicator::free() {
   handle_ = MPI_COMM_NULL;
 }
 
+// There is no nonblocking split. A barrier before it lets ranks wait for the last one in our way.
+
 std::optional<Communicator> Communicator::split(std::optional<int> color, int key) const {
+  barrier();
   MPI_Comm part = MPI_COMM_NULL;
   check(MPI_Comm_split(handle_, color.value_or(MPI_UNDEFINED), key, &part), "MPI_Comm_split");
   if (part == MPI_COMM_NULL) return std::nullopt;
@@ -88,6 +93,7 @@ std::optional<Communicator> Communicator::split(std::optional<int> color, int ke
 }
 
 Communicator Communicator::splitByNode() const {
+  barrier();
   MPI_Comm part = MPI_COMM_NULL;
   check(MPI_Comm_split_type(handle_, MPI_COMM_TYPE_SHARED, rank_, MPI_INFO_NULL, &part),
         "MPI_Comm_split_type");
@@ -105,6 +111,12 @@ void Communicator::barrier(bool patient) const {
 
 void Communicator::bcast(void* data, std::int64_t bytes, int root) const {
   auto* at = static_cast<std::uint8_t*>(buffer(data));
+  if (bytes <= kSmallBytes) {
+    MPI_Request request = MPI_REQUEST_NULL;
+    check(MPI_Ibcast(at, static_cast<int>(bytes), MPI_BYTE, root, handle_, &request), "MPI_Ibcast");
+    wait(request, false);
+    return;
+  }
   for (std::int64_t left = bytes; left > 0;) {
     const int part = piece(left);
     check(MPI_Bcast(at, part, MPI_BYTE, root, handle_), "MPI_Bcast");
@@ -146,14 +158,16 @@ void Communicator::agree(double* values, int count, std::int64_t timeoutMs) cons
 Pieces Communicator::gather(const void* data, std::int64_t bytes, int root) const {
   const bool atRoot = rank_ == root;
   std::vector<std::int64_t> sizes(atRoot ? std::size_t(size_) : 0);
-  check(MPI_Gather(&bytes, 1, MPI_INT64_T, sizes.data(), 1, MPI_INT64_T, root, handle_),
-        "MPI_Gather");
+  MPI_Request request = MPI_REQUEST_NULL;
+  check(MPI_Igather(&bytes, 1, MPI_INT64_T, sizes.data(), 1, MPI_INT64_T, root, handle_, &request),
+        "MPI_Igather");
+  wait(request, false);
   Pieces pieces;
   if (atRoot) pieces = Pieces(sizes);
 
   // Gatherv's counts and offsets are ints, so how to go on depends on the total, which root knows.
   std::int64_t total = pieces.total();
-  check(MPI_Bcast(&total, 1, MPI_INT64_T, root, handle_), "MPI_Bcast");
+  bcast(&total, sizeof total, root);
   if (total <= messageLimit) {
     std::vector<int> counts(sizes.begin(), sizes.end());
     std::vector<int> offsets(sizes.size());
@@ -192,8 +206,10 @@ Pieces Communicator::gather(const void* data, std::int64_t bytes, int root) cons
 
 Pieces Communicator::allgather(const void* data, std::int64_t bytes) const {
   std::vector<std::int64_t> sizes(static_cast<std::size_t>(size_));
-  check(MPI_Allgather(&bytes, 1, MPI_INT64_T, sizes.data(), 1, MPI_INT64_T, handle_),
-        "MPI_Allgather");
+  MPI_Request request = MPI_REQUEST_NULL;
+  check(MPI_Iallgather(&bytes, 1, MPI_INT64_T, sizes.data(), 1, MPI_INT64_T, handle_, &request),
+        "MPI_Iallgather");
+  wait(request, false);
   Pieces pieces(sizes);
   if (pieces.total() <= messageLimit) {
     std::vector<int> counts(sizes.begin(), sizes.end());

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "check.h"
+#include "wait_any.h"
 
 namespace walla::mpi {
 
@@ -15,7 +16,7 @@ constexpr long kLongestSleepNanoseconds = 2'000'000;
 
 void wait(MPI_Request& request, bool patient) {
   if (!patient) {
-    check(MPI_Wait(&request, MPI_STATUS_IGNORE), "MPI_Wait");
+    AnyWait()(1, &request, MPI_STATUS_IGNORE);
     return;
   }
   long pause = kFirstSleepNanoseconds;

@@ -11,8 +11,13 @@ namespace walla::mpi {
 namespace {
 
 /// The kernel makes 70 us of it.
-constexpr timespec kSleep = {0, 20'000};
+constexpr long kFirstSleepNanoseconds = 20'000;
+constexpr long kLongestSleepNanoseconds = 2'000'000;
 constexpr unsigned kTestsBetweenLooks = 64;
+/// Some ten milliseconds. A thread that tests for longer sleeps even where the kernel has left the
+/// core to it: an MPI that yields in each test can make the scheduler of Linux (6.18) keep another
+/// rank from the core for minutes, without ever taking it away.
+constexpr unsigned kMostLooks = 256;
 // Once may be a daemon that comes and goes: a millisecond. Whoever computes a digest comes back.
 constexpr unsigned kFirstSleeps = 16;
 constexpr unsigned kMostSleeps = 2048;
@@ -29,6 +34,8 @@ long preemptions() noexcept {
 AnyWait::AnyWait() noexcept : preempted_(preemptions()), sleepsNext_(kFirstSleeps) {}
 
 int AnyWait::operator()(int count, MPI_Request* requests, MPI_Status* status) {
+  sleepNanoseconds_ = kFirstSleepNanoseconds;
+  looks_ = 0;
   for (;;) {
     int which = 0;
     int done = 0;
@@ -41,12 +48,16 @@ int AnyWait::operator()(int count, MPI_Request* requests, MPI_Status* status) {
 void AnyWait::pause() noexcept {
   if (sleepsLeft_ > 0) {
     --sleepsLeft_;
-    nanosleep(&kSleep, nullptr);
+    const timespec duration{0, sleepNanoseconds_};
+    nanosleep(&duration, nullptr);
+    // What has been waited for is found late by an eighth of the time at most.
+    sleepNanoseconds_ =
+        std::min(sleepNanoseconds_ + sleepNanoseconds_ / 8, kLongestSleepNanoseconds);
     return;
   }
   if (++tests_ % kTestsBetweenLooks != 0) return;
   const long now = preemptions();
-  if (now == preempted_) return;
+  if (now == preempted_ && ++looks_ < kMostLooks) return;
   preempted_ = now;
   sleepsLeft_ = sleepsNext_;
   sleepsNext_ = std::min(2 * sleepsNext_, kMostSleeps);
