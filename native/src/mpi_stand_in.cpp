@@ -8,6 +8,8 @@
 #include <initializer_list>
 #include <vector>
 
+#include "small_broadcast.h"
+
 namespace walla {
 namespace {
 
@@ -34,6 +36,7 @@ class StandIn : public MpiStandIn {
     find(library, "MPI_Ibarrier", ibarrier_);
     find(library, "MPI_Test", test_);
     find(library, "MPI_Bcast", bcast_);
+    find(library, "MPI_Ibcast", ibcast_);
     find(library, "MPI_Finalize", finalize_);
     find(library, "MPI_Abort", abort_);
   }
@@ -52,6 +55,7 @@ class StandIn : public MpiStandIn {
     commDup_(handles_.world, &comm_);
     commRank_(comm_, &rank_);
     commSize_(comm_, &size_);
+    barrier(comm_);
     commSplitType_(comm_, handles_.sharedMemory, rank_, handles_.noInfo, &node);
   }
 
@@ -61,7 +65,14 @@ class StandIn : public MpiStandIn {
   void sum(double* values, int count) override { reduce(values, count, handles_.sum); }
 
   void bcast(void* data, int bytes, int root) override {
-    if (bytes > 0) bcast_(data, bytes, handles_.bytes, root, comm_);
+    if (bytes > kSmallBroadcastBytes) {
+      bcast_(data, bytes, handles_.bytes, root, comm_);
+      return;
+    }
+    static char nothing;
+    Handle request;
+    ibcast_(bytes > 0 ? data : &nothing, bytes, handles_.bytes, root, comm_, &request);
+    wait(request);
   }
 
   void failQuietly() override { quietFailure_ = true; }
@@ -80,6 +91,11 @@ class StandIn : public MpiStandIn {
     wait(request);
   }
 
+  void barrier(Handle comm) {
+    Handle request;
+    if (ibarrier_(comm, &request) == 0) wait(request);
+  }
+
   void wait(Handle request) {
     alignas(16) char status[256];  // longer than anybody's
     for (int done = 0; test_(&request, &done, status) == 0 && done == 0;) {
@@ -95,8 +111,7 @@ class StandIn : public MpiStandIn {
       abort_(handles_.world, status);
       return;
     }
-    Handle request;
-    if (ibarrier_(handles_.world, &request) == 0) wait(request);
+    barrier(handles_.world);
     finalize_();
   }
 
@@ -117,6 +132,7 @@ class StandIn : public MpiStandIn {
   int (*ibarrier_)(Handle, Handle*);
   int (*test_)(Handle*, int*, void*);
   int (*bcast_)(void*, int, Handle, int, Handle);
+  int (*ibcast_)(void*, int, Handle, int, Handle, Handle*);
   int (*finalize_)();
   int (*abort_)(Handle, int);
 };

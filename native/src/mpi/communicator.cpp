@@ -4,6 +4,7 @@
 #include <cstring>
 #include <utility>
 
+#include "../small_broadcast.h"
 #include "check.h"
 #include "environment.h"
 #include "roll_call.h"
@@ -16,8 +17,6 @@ std::int64_t messageLimit = std::int64_t{1} << 30;
 namespace {
 
 constexpr int kGatherTag = 7;
-/// A broadcast of so few bytes is mostly waiting, which `wait` does better than MPI.
-constexpr std::int64_t kSmallBytes = 4096;
 
 MPI_Op toMpi(Op op) {
   switch (op) {
@@ -111,7 +110,7 @@ void Communicator::barrier(bool patient) const {
 
 void Communicator::bcast(void* data, std::int64_t bytes, int root) const {
   auto* at = static_cast<std::uint8_t*>(buffer(data));
-  if (bytes <= kSmallBytes) {
+  if (bytes <= kSmallBroadcastBytes) {
     MPI_Request request = MPI_REQUEST_NULL;
     check(MPI_Ibcast(at, static_cast<int>(bytes), MPI_BYTE, root, handle_, &request), "MPI_Ibcast");
     wait(request, false);
