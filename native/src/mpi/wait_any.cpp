@@ -16,7 +16,7 @@ constexpr long kLongestSleepNanoseconds = 2'000'000;
 constexpr unsigned kTestsBetweenLooks = 64;
 /// Some ten milliseconds. A thread that tests for longer sleeps even where the kernel has left the
 /// core to it: an MPI that yields in each test can make the scheduler of Linux (6.18) keep another
-/// rank from the core for minutes, without ever taking it away.
+/// rank from the core for more than a minute, without ever taking it away.
 constexpr unsigned kMostLooks = 256;
 // Once may be a daemon that comes and goes: a millisecond. Whoever computes a digest comes back.
 constexpr unsigned kFirstSleeps = 16;
